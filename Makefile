@@ -1,0 +1,62 @@
+# The words that people and CI use. `make demo` alone does everything, from nothing.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
+	&& command -v $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LANGUAGE_OF_DEMO ?= en
+
+# llama-cpp-python comes as source only. Of its 193 compile steps 78 are what we use: no multimodal library,
+# no common library. GGML_NATIVE stays on, so the result is for this machine's processor.
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
+COMPILE := CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" SKBUILD_BUILD_TARGETS=llama
+
+.PHONY: help setup demo up test test-unit lint format bench chaos clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
+
+setup: $(VENV)/.ready ## the virtual environment, all packages, llama.cpp's converter
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it (python.org, apt install python3.11 python3.11-venv, brew install python@3.11), or say where it is: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module: apt install python3.11-venv"; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++ (macOS: xcode-select --install)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(COMPILE) $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+		-c constraints.txt -e '.[train,graph,embedded,dev]'
+	$(BIN)/python -m adapters.converter vendor/llama.cpp
+	@touch $@
+
+demo: setup ## train the sample elder's model and talk with it
+	@$(BIN)/heirloom demo --lang $(LANGUAGE_OF_DEMO)
+
+up: setup ## the whole service on this machine
+	@$(BIN)/heirloom up
+
+test: setup ## unit, contract, integration and end-to-end; ends in pytest's own closing line
+	@$(BIN)/python -m pytest tests -m "not chaos"
+
+test-unit: setup ## in under a minute
+	@$(BIN)/python -m pytest tests/unit tests/contract -m "not slow"
+
+lint: setup ## style, formatting, types of the kernel, direction of dependencies
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## mend style and formatting
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## training and chat speed against plain trl and plain llama.cpp
+	@$(BIN)/python -m bench
+
+chaos: setup ## kill everything, in every stage
+	@$(BIN)/python -m pytest tests/chaos -m chaos
+
+clean: ## caches and the virtual environment; data/ and models/ stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

@@ -1,0 +1,150 @@
+"""llama.cpp's converter: from a transformers folder to a GGUF.
+
+No package carries `convert_hf_to_gguf.py`; the source distribution of llama-cpp-python does, at exactly the
+version that its runtime was built from, so it is taken from there once and run as a subprocess.
+
+    python -m adapters.converter vendor/llama.cpp
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+from adapters.program import tied_to_parent
+from kernel.errors import StageFailed
+from kernel.ports import Report
+
+_PACKAGE = "llama-cpp-python"
+_MARKER = "heirloom.json"
+_WANTED = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE", "conversion/", "gguf-py/gguf/")
+_MAGIC = b"GGUF"
+
+
+def prepare_converter(folder: Path, report: Report) -> Path:
+    """Make `folder` hold the converter of the installed llama-cpp-python; about 6 s the first time.
+
+    Raises StageFailed when pip cannot get the source distribution.
+    """
+    if not is_prepared(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converter-") as temporary:
+            sdist = _download(Path(temporary))
+            report(0.8)
+            aside = Path(temporary) / "llama.cpp"
+            _unpack(sdist, aside)
+            marker = {"version": version(_PACKAGE), "sdist": _sha256(sdist), "files": _digest(aside)}
+            (aside / _MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+    report(1.0)
+    return folder
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether the converter is there, of the installed version, and untouched."""
+    try:
+        marker = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(marker["version"] == version(_PACKAGE) and marker["files"] == _digest(folder))
+
+
+def convert(converter: Path, hf_folder: Path, gguf: Path, *, outtype: str, log: Path) -> None:
+    """Write `hf_folder` as `gguf` (outtype "f16", "bf16" or "f32"); the converter's words go to `log`.
+
+    The converter writes the folder's name into the GGUF, so it is shown a link whose name is always the
+    same: equal folders give equal bytes. Raises StageFailed.
+    """
+    with tempfile.TemporaryDirectory() as temporary, log.open("ab") as words:
+        link = Path(temporary) / "heirloom"
+        link.symlink_to(hf_folder.resolve(), target_is_directory=True)
+        command = [sys.executable, str(converter / "convert_hf_to_gguf.py"), str(link)]
+        command += ["--outfile", str(gguf.resolve()), "--outtype", outtype]
+        done = subprocess.run(  # noqa: S603 - our own files, no shell
+            tied_to_parent(command), env=_environment(), stdout=words, stderr=words, check=False
+        )
+    if done.returncode != 0 or not _is_gguf(gguf):
+        raise StageFailed(stage="convert_gguf", reason=f"llama.cpp's converter ended with {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip()[:200] if lines else "no word"
+
+
+def _environment() -> dict[str, str]:
+    """The converter takes its own gguf-py first; nothing may come from the hub."""
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONHASHSEED": "0"}
+
+
+def _is_gguf(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == _MAGIC
+
+
+def _download(folder: Path) -> Path:
+    """Through pip, for its index, find-links, proxy and certificates; it reads metadata but compiles nothing."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", _PACKAGE]
+    command += ["--dest", str(folder), f"{_PACKAGE}=={version(_PACKAGE)}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    found = sorted(folder.glob("*.tar.gz"))
+    if done.returncode != 0 or not found:
+        why = (done.stderr.strip().splitlines() or ["no source distribution"])[-1]
+        raise StageFailed(
+            stage="convert_gguf",
+            reason=f"pip could not download the source of {_PACKAGE} ({why}). "
+            "On a machine without a network, put its .tar.gz into a folder and set PIP_FIND_LINKS to it.",
+        )
+    return found[0]
+
+
+def _unpack(sdist: Path, folder: Path) -> None:
+    """Only what converting needs: about 4 MB of 300."""
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            _, _, name = member.name.partition("/vendor/llama.cpp/")
+            if member.isfile() and name.startswith(_WANTED) and not _is_outside(name):
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                content = archive.extractfile(member)
+                target.write_bytes(content.read() if content else b"")
+
+
+def _is_outside(name: str) -> bool:
+    return ".." in Path(name).parts or Path(name).is_absolute()
+
+
+def _digest(folder: Path) -> str:
+    """Of every file's name and bytes, but the marker and what Python compiled."""
+    sha = sha256()
+    for path in _files(folder):
+        sha.update(f"{path.relative_to(folder).as_posix()}={_sha256(path)}\n".encode())
+    return sha.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != _MARKER and "__pycache__" not in path.parts:
+            yield path
+
+
+def _sha256(path: Path) -> str:
+    sha = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+if __name__ == "__main__":
+    print(prepare_converter(Path(sys.argv[1]), lambda fraction, **facts: None))

@@ -1,0 +1,397 @@
+"""MongoDB: families, elders, jobs and versions. The truth of everything but weights and vectors.
+
+Every filter begins with the tenant (`_of`). A job's writes also carry the lease's fencing token: a stale
+worker's write matches no document, and that is LeaseLost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+
+from pydantic import TypeAdapter
+from pymongo import ASCENDING, DESCENDING, MongoClient, ReturnDocument
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from kernel.elder import ApiKey, Elder, Tenant
+from kernel.errors import (
+    ElderExists,
+    ElderNotFound,
+    JobNotFound,
+    JobRunning,
+    LeaseLost,
+    ModelNotFound,
+    StoreUnavailable,
+)
+from kernel.evaluation import Probe
+from kernel.ids import ElderId, JobId, TenantId, digest
+from kernel.job import Event, Fact, Job, JobStatus, Step
+from kernel.memory import Answer
+from kernel.version import ModelVersion
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+LIVE = [JobStatus.QUEUED.value, JobStatus.TRAINING.value]
+_TIMEOUT_MS = 5_000
+
+
+def connect(url: str, database: str) -> Database[Document]:
+    """A database whose calls fail within seconds when nothing answers. Times come back aware, in UTC."""
+    client: MongoClient[Document] = MongoClient(
+        url,
+        tz_aware=True,
+        serverSelectionTimeoutMS=_TIMEOUT_MS,
+        connectTimeoutMS=_TIMEOUT_MS,
+        socketTimeoutMS=4 * _TIMEOUT_MS,
+        appname="heirloom",
+    )
+    return client[database]
+
+
+def create_indexes(database: Database[Document]) -> None:
+    """The uniqueness that the rules rest on; harmless when they are there."""
+    with _translated():
+        database.api_keys.create_index("sha256", unique=True)
+        database.elders.create_index([("tenant", ASCENDING), ("id", ASCENDING)], unique=True)
+        database.answers.create_index(
+            [("tenant", ASCENDING), ("elderId", ASCENDING), ("digest", ASCENDING)], unique=True
+        )
+        database.jobs.create_index([("tenant", ASCENDING), ("id", ASCENDING)], unique=True)
+        database.jobs.create_index(
+            [("tenant", ASCENDING), ("elder", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_live": True},
+            name="one_live_job_an_elder",
+        )
+        database.events.create_index(
+            [("tenant", ASCENDING), ("job", ASCENDING), ("number", ASCENDING)], unique=True
+        )
+        database.versions.create_index(
+            [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
+        )
+
+
+class MongoFamilies:
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+
+    def add(self, tenant: Tenant, key: ApiKey) -> None:
+        with _translated():
+            self._database.tenants.insert_one(asdict(tenant))
+            self._database.api_keys.insert_one(asdict(key))
+
+    def tenant_of_key(self, key_sha256: str) -> TenantId | None:
+        with _translated():
+            row = self._database.api_keys.find_one({"sha256": key_sha256})
+        return TenantId(row["tenant"]) if row else None
+
+    def all(self) -> list[Tenant]:
+        with _translated():
+            return [_decode(Tenant, row) for row in self._database.tenants.find()]
+
+
+class MongoElders:
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+
+    def add(self, tenant: TenantId, elder: Elder) -> None:
+        with _translated():
+            try:
+                self._database.elders.insert_one(asdict(elder) | _of(tenant))
+            except DuplicateKeyError as error:
+                raise ElderExists(elder=elder.id) from error
+
+    def get(self, tenant: TenantId, elder: ElderId) -> Elder:
+        with _translated():
+            row = self._database.elders.find_one(_of(tenant) | {"id": elder})
+        if row is None:
+            raise ElderNotFound(elder=elder)
+        return _decode(Elder, row)
+
+    def all(self, tenant: TenantId) -> list[Elder]:
+        with _translated():
+            return [_decode(Elder, row) for row in self._database.elders.find(_of(tenant)).sort("created_at")]
+
+    def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
+        before = self._count(tenant, elder)
+        with _translated():
+            rows = [
+                _of(tenant)
+                | {"elderId": elder, "digest": digest(one.question, one.answer), "order": before + place}
+                | asdict(one)
+                for place, one in enumerate(answers)
+            ]
+            try:
+                if rows:
+                    self._database.answers.insert_many(rows, ordered=False)
+            except BulkWriteError as error:
+                if any(one["code"] != 11000 for one in error.details["writeErrors"]):
+                    raise
+        return self._count(tenant, elder) - before
+
+    def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
+        with _translated():
+            rows = self._database.answers.find(_of(tenant) | {"elderId": elder}).sort(
+                [("order", ASCENDING), ("_id", ASCENDING)]
+            )
+            return [_decode(Answer, row) for row in rows]
+
+    def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
+        with _translated():
+            self._database.probes.replace_one(
+                _of(tenant) | {"elder": elder},
+                _of(tenant) | {"elder": elder, "items": [asdict(probe) for probe in probes]},
+                upsert=True,
+            )
+
+    def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]:
+        with _translated():
+            row = self._database.probes.find_one(_of(tenant) | {"elder": elder})
+        return [_decode(Probe, item) for item in row["items"]] if row else []
+
+    def _count(self, tenant: TenantId, elder: ElderId) -> int:
+        with _translated():
+            return self._database.answers.count_documents(_of(tenant) | {"elderId": elder})
+
+
+class MongoJobs:
+    def __init__(self, database: Database[Document]) -> None:
+        self._jobs: Collection[Document] = database.jobs
+        self._events: Collection[Document] = database.events
+
+    def add(self, tenant: TenantId, job: Job) -> None:
+        with _translated():
+            try:
+                self._jobs.insert_one(_job_row(job) | _of(tenant))
+            except DuplicateKeyError as error:
+                running = self.live(tenant, job.elder)
+                raise JobRunning(job_id=running.id if running else job.id) from error
+
+    def get(self, tenant: TenantId, job: JobId) -> Job:
+        with _translated():
+            row = self._jobs.find_one(_of(tenant) | {"id": job})
+        if row is None:
+            raise JobNotFound(job=job)
+        return _job(row)
+
+    def live(self, tenant: TenantId, elder: ElderId) -> Job | None:
+        with _translated():
+            row = self._jobs.find_one(_of(tenant) | {"elder": elder, "is_live": True})
+        return _job(row) if row else None
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Job]:
+        with _translated():
+            rows = self._jobs.find(_of(tenant) | {"elder": elder}).sort("created_at", DESCENDING)
+            return [_job(row) for row in rows]
+
+    def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
+        with _translated():
+            row = self._jobs.find_one_and_update(
+                _of(tenant)
+                | {"id": job, "is_live": True}
+                | {"$or": [{"lease": None}, {"lease.expires_at": {"$lte": now}}]},
+                [
+                    {
+                        "$set": {
+                            "token": {"$add": ["$token", 1]},
+                            "lease": {
+                                "owner": owner,
+                                "expires_at": now + ttl,
+                                "token": {"$add": ["$token", 1]},
+                            },
+                            "status": JobStatus.TRAINING.value,
+                            "updated_at": now,
+                        }
+                    }
+                ],
+                return_document=ReturnDocument.AFTER,
+            )
+        return _job(row) if row else None
+
+    def renew(
+        self,
+        tenant: TenantId,
+        job: JobId,
+        *,
+        token: int,
+        now: datetime,
+        ttl: timedelta,
+        step: Step | None = None,
+    ) -> Job:
+        change: Document = {"lease.expires_at": now + ttl, "updated_at": now}
+        if step is not None:
+            change |= _step_change(step)
+        return self._write(tenant, job, token, change)
+
+    def save_step(self, tenant: TenantId, job: JobId, *, token: int, step: Step) -> None:
+        self._write(tenant, job, token, _step_change(step))
+
+    def release(self, tenant: TenantId, job: JobId, *, token: int, now: datetime) -> None:
+        self._write(tenant, job, token, {"lease": None, "updated_at": now})
+
+    def finish(self, tenant: TenantId, job: JobId, *, token: int, now: datetime, outcome: Job) -> None:
+        self._write(
+            tenant,
+            job,
+            token,
+            {
+                "status": outcome.status.value,
+                "is_live": outcome.status.is_live,
+                "version": outcome.version,
+                "error_code": outcome.error_code,
+                "error_details": outcome.error_details,
+                "lease": None,
+                "updated_at": now,
+            },
+        )
+
+    def request_cancel(self, tenant: TenantId, job: JobId, *, now: datetime) -> Job:
+        """Nobody's job ends here and now; a held one is told, and ends at its worker's next heartbeat."""
+        mine = _of(tenant) | {"id": job, "is_live": True}
+        nobodys = {"$or": [{"lease": None}, {"lease.expires_at": {"$lte": now}}]}
+        ended = {
+            "status": JobStatus.CANCELLED.value,
+            "is_live": False,
+            "lease": None,
+            "error_code": "cancelled",
+        }
+        asked = {"is_cancel_requested": True, "updated_at": now}
+        with _translated():
+            if not self._jobs.find_one_and_update(
+                mine | nobodys, {"$set": asked | ended, "$inc": {"token": 1}}
+            ):
+                self._jobs.find_one_and_update(mine, {"$set": asked})
+        return self.get(tenant, job)
+
+    def overdue(self, tenant: TenantId, *, now: datetime, grace: timedelta) -> list[Job]:
+        with _translated():
+            rows = self._jobs.find(
+                _of(tenant)
+                | {
+                    "is_live": True,
+                    "$or": [
+                        {"lease": None, "updated_at": {"$lte": now - grace}},
+                        {"lease.expires_at": {"$lte": now}},
+                    ],
+                }
+            )
+            return [_job(row) for row in rows]
+
+    def add_event(
+        self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]
+    ) -> Event:
+        with _translated():
+            row = self._jobs.find_one_and_update(
+                _of(tenant) | {"id": job}, {"$inc": {"events": 1}}, return_document=ReturnDocument.AFTER
+            )
+            if row is None:
+                raise JobNotFound(job=job)
+            event = Event(number=row["events"], at=at, kind=kind, facts=dict(facts))
+            self._events.insert_one(asdict(event) | _of(tenant) | {"job": job})
+        return event
+
+    def events(self, tenant: TenantId, job: JobId, *, after: int) -> list[Event]:
+        with _translated():
+            rows = self._events.find(_of(tenant) | {"job": job, "number": {"$gt": after}}).sort("number")
+            return [_decode(Event, row) for row in rows]
+
+    def _write(self, tenant: TenantId, job: JobId, token: int, change: Document) -> Job:
+        with _translated():
+            row = self._jobs.find_one_and_update(
+                _of(tenant) | {"id": job, "lease.token": token},
+                {"$set": change},
+                return_document=ReturnDocument.AFTER,
+            )
+        if row is None:
+            raise LeaseLost
+        return _job(row)
+
+
+class MongoVersions:
+    def __init__(self, database: Database[Document]) -> None:
+        self._versions: Collection[Document] = database.versions
+
+    def add(self, tenant: TenantId, version: ModelVersion) -> None:
+        with _translated():
+            self._versions.replace_one(
+                _of(tenant) | {"elder": version.elder, "number": version.number},
+                asdict(version) | _of(tenant),
+                upsert=True,
+            )
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[ModelVersion]:
+        with _translated():
+            rows = self._versions.find(_of(tenant) | {"elder": elder}).sort("number", DESCENDING)
+            return [_decode(ModelVersion, row) for row in rows]
+
+    def active(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
+        with _translated():
+            row = self._versions.find_one(
+                _of(tenant) | {"elder": elder, "is_active": True}, sort=[("activated_at", DESCENDING)]
+            )
+        if row is None:
+            raise ModelNotFound(elder=elder)
+        return _decode(ModelVersion, row)
+
+    def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        """The new one first, then the others off: at every moment at least one is active."""
+        mine = _of(tenant) | {"elder": elder}
+        with _translated():
+            newest = self._versions.find_one(mine, sort=[("activated_at", DESCENDING)]) or {}
+            turn = int(newest.get("activated_at", 0)) + 1
+            self._versions.update_one(
+                mine | {"number": number}, {"$set": {"is_active": True, "activated_at": turn}}
+            )
+            self._versions.update_many(mine | {"number": {"$ne": number}}, {"$set": {"is_active": False}})
+
+    def all(self, tenant: TenantId) -> list[ModelVersion]:
+        with _translated():
+            rows = self._versions.find(_of(tenant)).sort([("elder", ASCENDING), ("number", DESCENDING)])
+            return [_decode(ModelVersion, row) for row in rows]
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        with _translated():
+            self._versions.delete_many(_of(tenant) | {"elder": elder})
+
+
+def _of(tenant: TenantId) -> Document:
+    """Where every filter and every document begins."""
+    return {"tenant": tenant}
+
+
+def _decode(kind: type[T], row: Document) -> T:
+    return TypeAdapter(kind).validate_python(row)
+
+
+def _job_row(job: Job) -> Document:
+    """Steps by name, so that one step can be written by its path; a document keeps its keys' order."""
+    steps = {step.name: asdict(step) for step in job.steps}
+    return asdict(job) | {"steps": steps, "is_live": job.status.is_live, "token": 0, "events": 0}
+
+
+def _job(row: Document) -> Job:
+    return _decode(Job, row | {"steps": list(row["steps"].values())})
+
+
+def _step_change(step: Step) -> Document:
+    return {f"steps.{step.name}": asdict(step)}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise StoreUnavailable from error
+
+
+def ping(database: Database[Document]) -> str:
+    """The server's version. Raises StoreUnavailable."""
+    with _translated():
+        database.command("ping")
+        return str(database.client.server_info()["version"])

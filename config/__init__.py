@@ -1,0 +1,1 @@
+"""Settings, the training configuration, the base models and the prompts."""

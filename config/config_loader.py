@@ -1,0 +1,146 @@
+"""The configuration loader: training_config.yaml with its templates filled in and the environment on top.
+
+An environment variable HEIRLOOM_A__B overrides key b of section a; HEIRLOOM_CURRENT_MODEL the top key.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kernel.errors import BadInput
+from kernel.prompt import Prompts
+from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SftRecipe
+
+_OVERRIDABLE = ("training", "lora")
+
+
+class ConfigLoader:
+    """Reads the file once; every getter returns plain values."""
+
+    def __init__(self, file: Path, *, model_dir: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._folder = file.parent
+        text = file.read_text(encoding="utf-8").replace("{{model_dir}}", str(model_dir))
+        self._config: dict[str, Any] = yaml.safe_load(text)
+        self._overrides = _overrides(self._config, os.environ if environ is None else environ)
+        if current := self._overrides.get("current_model"):
+            self._config["current_model"] = current
+
+    def get_current_model(self, language: str = "en", wanted: str = "") -> BaseModel:
+        """The base model to train: the elder's own choice, else `current_model`, else the language's default."""
+        key = wanted or self._config["current_model"]
+        if key == "auto":
+            defaults = self._config["default_models"]
+            key = defaults.get(language, defaults["en"])
+        return self.get_base_model(key)
+
+    def get_base_model(self, key: str) -> BaseModel:
+        row = self._row(key)
+        return BaseModel(
+            key=key,
+            name=row["name"],
+            source=row["source"],
+            hf_path=Path(row["hf_path"]),
+            gguf_path=Path(row["gguf_path"]),
+            parameters=int(row["parameters"]),
+            languages=tuple(row["languages"]),
+            licence=row["licence"],
+            dtype=row["dtype"],
+            quantisation=row["quantisation"],
+        )
+
+    def get_base_models(self) -> list[BaseModel]:
+        return [self.get_base_model(key) for key in self._config["base_models"]]
+
+    def get_training_config(self, key: str) -> dict[str, Any]:
+        """Defaults, then what the registry says for this base model, then the environment."""
+        return self._section("training", key)
+
+    def get_lora_config(self, key: str) -> dict[str, Any]:
+        return self._section("lora", key)
+
+    def get_paths(self) -> dict[str, Path]:
+        return {name: Path(path) for name, path in self._config["paths"].items()}
+
+    def get_prompts(self) -> dict[str, Prompts]:
+        """By language."""
+        folder = self._folder / self._config["prompt_template"]
+        return {file.stem: _prompts(file) for file in sorted(folder.glob("*.yaml"))}
+
+    def get_recipe(self, base: BaseModel, *, threads: int) -> Recipe:
+        training, lora = self.get_training_config(base.key), self.get_lora_config(base.key)
+        dpo = training["dpo"]
+        return Recipe(
+            base=base,
+            lora=LoraRecipe(rank=int(lora["rank"]), alpha=int(lora["alpha"]), dropout=float(lora["dropout"])),
+            sft=SftRecipe(
+                epochs=int(training["epochs"]),
+                batch_size=int(training["batch_size"]),
+                learning_rate=float(training["learning_rate"]),
+                max_seq_length=int(training["max_seq_length"]),
+            ),
+            dpo=DpoRecipe(
+                epochs=int(dpo["epochs"]),
+                batch_size=int(dpo["batch_size"]),
+                learning_rate=float(dpo["learning_rate"]),
+                beta=float(dpo["beta"]),
+                max_pairs=int(dpo["max_pairs"]),
+            ),
+            retrieved_memories=int(training["retrieved_memories"]),
+            max_new_tokens=int(training["max_new_tokens"]),
+            seed=int(training["seed"]),
+            threads=threads,
+        )
+
+    def _row(self, key: str) -> dict[str, Any]:
+        rows: dict[str, dict[str, Any]] = self._config["base_models"]
+        if key not in rows:
+            known = ", ".join(rows)
+            raise BadInput(reason=f"Base model {key} is not in training_config.yaml. Choose one of: {known}.")
+        return rows[key]
+
+    def _section(self, section: str, key: str) -> dict[str, Any]:
+        return _merged(
+            _merged(self._config[section], self._row(key).get(section, {})), self._overrides.get(section, {})
+        )
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `under`, section by section."""
+    result = dict(under)
+    for key, value in over.items():
+        is_section = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if is_section else value
+    return result
+
+
+def _overrides(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if current := environ.get("HEIRLOOM_CURRENT_MODEL"):
+        found["current_model"] = current
+    for name, text in environ.items():
+        section, *keys = name.removeprefix("HEIRLOOM_").lower().split("__")
+        if not name.startswith("HEIRLOOM_") or section not in _OVERRIDABLE or not keys:
+            continue
+        _check_known(config[section], keys, name)
+        value: Any = yaml.safe_load(text)
+        for key in reversed(keys):
+            value = {key: value}
+        found[section] = _merged(found.get(section, {}), value)
+    return found
+
+
+def _check_known(section: Any, keys: list[str], name: str) -> None:
+    for key in keys:
+        if not isinstance(section, Mapping) or key not in section:
+            raise BadInput(reason=f"{name} names no key of training_config.yaml.")
+        section = section[key]
+
+
+def _prompts(file: Path) -> Prompts:
+    words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return Prompts(
+        system=words["system"], memories_head=words["memories_head"], refusals=tuple(words["refusals"])
+    )

@@ -1,0 +1,76 @@
+"""Settings: where things are. Read once from the environment, frozen, and passed on as plain values.
+
+What shapes a model is not here but in training_config.yaml; changing a setting never changes a result.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every field is an environment variable, HEIRLOOM_<NAME>, but OLLAMA_HOST which is Ollama's own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEIRLOOM_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    data_dir: Path = ROOT / "data"  #: artefacts, logs, and the embedded stores' files
+    model_dir: Path = ROOT / "models"  #: base/ adapters/ gguf/
+    config_file: Path = ROOT / "config" / "training_config.yaml"
+    llama_cpp_dir: Path = (
+        ROOT / "vendor" / "llama.cpp"
+    )  #: the converter, taken from the llama-cpp-python sdist
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_url: str = ""  #: where the command line finds the API; "" for http://{host}:{port}
+    api_key: str = Field(
+        default="", repr=False
+    )  #: the command line's; "" for the one that `heirloom up` kept
+
+    mongo_url: str = Field(default="", repr=False)  #: "" for the embedded store
+    mongo_database: str = "heirloom"
+    redis_url: str = Field(default="", repr=False)  #: "" for the embedded Redis
+    chroma_url: str = ""  #: "" for the embedded Chroma
+    ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: "" for embedded llama.cpp
+
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
+    worker_processes: int = 2
+    lease_seconds: float = 15.0
+    heartbeat_seconds: float = 1.0
+    sweep_seconds: float = 3.0
+    max_attempts: int = 5  #: of one stage, before its job fails
+
+    min_memories: int = 5  #: fewer cannot be trained on
+    max_answer_bytes: int = 200_000
+    max_import_bytes: int = 20_000_000
+    max_loaded_models: int = 2
+    context_tokens: int = 4096
+
+    @property
+    def url(self) -> str:
+        return self.api_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.data_dir / "artifacts"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def gguf_dir(self) -> Path:
+        return self.model_dir / "gguf"
+
+
+@lru_cache(maxsize=1)
+def read_settings() -> Settings:
+    """The process's settings; the environment is read at the first call."""
+    return Settings()

@@ -1,0 +1,31 @@
+"""Tenants and elders: a family, the key that opens its door, and whose memories these are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kernel.ids import ElderId, TenantId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenant:
+    id: TenantId
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKey:
+    """Kept as a digest; the key itself is shown once."""
+
+    sha256: str
+    tenant: TenantId
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Elder:
+    id: ElderId
+    name: str
+    language: str  #: "zh" or "en": of the conversation
+    base_model: str  #: key in the registry; "" for the one that fits the language
+    created_at: datetime

@@ -1,0 +1,254 @@
+"""Every error that a person may read, as one tree.
+
+    HeirloomError
+    ├── Permanent                   trying again changes nothing
+    │   ├── BadInput                the caller can mend it                       HTTP 422
+    │   │   ├── BadId
+    │   │   ├── BadLine             a line of an uploaded file
+    │   │   ├── TooLarge                                                         HTTP 413
+    │   │   └── TooFewMemories
+    │   ├── NotFound                no such thing, or another tenant's           HTTP 404
+    │   │   ├── ElderNotFound
+    │   │   ├── JobNotFound
+    │   │   └── ModelNotFound
+    │   ├── Conflict                                                             HTTP 409
+    │   │   ├── JobRunning
+    │   │   └── ElderExists
+    │   ├── Unauthorized                                                         HTTP 401
+    │   ├── StageFailed             a stage's own work went wrong
+    │   │   ├── ConversionMismatch
+    │   │   └── StageKeepsDying
+    │   ├── BaseModelMissing
+    │   └── NotEnoughMemory         RAM or VRAM
+    ├── Transient                   the same call may succeed later              HTTP 503
+    │   ├── StoreUnavailable
+    │   ├── QueueUnavailable
+    │   ├── EngineUnavailable
+    │   ├── TeacherUnavailable
+    │   └── NoDiskSpace                                                          HTTP 507
+    ├── Cancelled                   a person asked for it
+    └── LeaseLost                   another worker owns the job: stop, write nothing
+
+Each has a code; its docstring is the English message and `zh` the Chinese one, both formatted with
+the error's details. A message says what to do, and never holds a person's words.
+"""
+
+from typing import ClassVar
+
+
+class HeirloomError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+    zh: ClassVar[str] = "出错了。"
+    status: ClassVar[int] = 500
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        super().__init__(self.message("en"))
+
+    def message(self, language: str) -> str:
+        """The sentence a person reads; `language` is "zh" or anything else for English."""
+        text = self.zh if language == "zh" else (type(self).__doc__ or "").strip()
+        return text.format_map(_Blank(self.details))
+
+
+class _Blank(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+class Permanent(HeirloomError):
+    """This cannot work as asked."""
+
+    code = "permanent"
+
+
+class BadInput(Permanent):
+    """{reason}"""
+
+    code = "bad_input"
+    zh = "{reason}"
+    status = 422
+
+
+class BadId(BadInput):
+    """{field} must be 1-64 letters, digits, '_' or '-', starting with a letter or digit."""
+
+    code = "bad_id"
+    zh = "{field} 只能是 1 到 64 个字母、数字、下划线或连字符，并以字母或数字开头。"
+
+
+class BadLine(BadInput):
+    """Line {line} cannot be read ({reason}). Nothing was saved; correct that line and send the file again."""
+
+    code = "bad_line"
+    zh = "第 {line} 行无法读取（{reason}）。没有保存任何内容；请改正该行后重新上传。"
+
+
+class TooLarge(BadInput):
+    """{what} is larger than {limit}. Split it into smaller ones."""
+
+    code = "too_large"
+    zh = "{what} 超过了 {limit}。请拆成几条再提交。"
+    status = 413
+
+
+class TooFewMemories(BadInput):
+    """There are {have} memories and training needs at least {need}: add {missing} more answers first."""
+
+    code = "too_few_memories"
+    zh = "现在有 {have} 条记忆，训练至少需要 {need} 条：请再添加 {missing} 条。"
+
+
+class NotFound(Permanent):
+    """There is no such thing here."""
+
+    code = "not_found"
+    zh = "这里没有这一项。"
+    status = 404
+
+
+class ElderNotFound(NotFound):
+    """There is no elder {elder}. Create one with POST /elders, or check the id."""
+
+    code = "elder_not_found"
+    zh = "没有编号为 {elder} 的老人。请先用 POST /elders 创建，或检查编号。"
+
+
+class JobNotFound(NotFound):
+    """There is no job {job}. Check the id that /train/start returned."""
+
+    code = "job_not_found"
+    zh = "没有任务 {job}。请检查 /train/start 返回的编号。"
+
+
+class ModelNotFound(NotFound):
+    """Elder {elder} has no model yet. Train one with POST /train/start."""
+
+    code = "model_not_found"
+    zh = "老人 {elder} 还没有模型。请先用 POST /train/start 训练。"
+
+
+class Conflict(Permanent):
+    """This conflicts with what is already there."""
+
+    code = "conflict"
+    zh = "与已有内容冲突。"
+    status = 409
+
+
+class JobRunning(Conflict):
+    """Job {job_id} is already training this elder. Wait for it, or cancel it first."""
+
+    code = "job_running"
+    zh = "任务 {job_id} 正在训练这位老人的模型。请等待它完成，或先取消它。"
+
+
+class ElderExists(Conflict):
+    """There is already an elder {elder}. Use it, or choose another id."""
+
+    code = "elder_exists"
+    zh = "编号 {elder} 已经存在。请直接使用，或换一个编号。"
+
+
+class Unauthorized(Permanent):
+    """The API key is missing or wrong. Send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'."""
+
+    code = "unauthorized"
+    zh = "API 密钥缺失或不正确。请用请求头 'Authorization: Bearer <密钥>' 或 'X-API-Key: <密钥>' 发送。"
+    status = 401
+
+
+class StageFailed(Permanent):
+    """Stage {stage} failed: {reason}"""
+
+    code = "stage_failed"
+    zh = "阶段 {stage} 失败：{reason}"
+
+
+class ConversionMismatch(StageFailed):
+    """The converted model answers differently from the trained one ({same} of {asked} the same): not published."""
+
+    code = "conversion_mismatch"
+    zh = "转换后的模型与训练所得的回答不一致（{asked} 个问题中 {same} 个一致）：没有发布。"
+
+
+class StageKeepsDying(StageFailed):
+    """Stage {stage} ended its worker {attempts} times. Look at the worker's log for the cause, then start again."""
+
+    code = "stage_keeps_dying"
+    zh = "阶段 {stage} 已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
+
+
+class BaseModelMissing(Permanent):
+    """Base model {model} is not on this machine. {how}"""
+
+    code = "base_model_missing"
+    zh = "本机没有基础模型 {model}。{how}"
+
+
+class NotEnoughMemory(Permanent):
+    """Training {model} needs about {need_gb} GB of {kind} and {have_gb} GB is free. Choose a smaller base model."""
+
+    code = "not_enough_memory"
+    zh = "训练 {model} 约需 {need_gb} GB {kind}，现有 {have_gb} GB。请选择更小的基础模型。"
+
+
+class Transient(HeirloomError):
+    """A part of the system is not answering. Try again in a minute."""
+
+    code = "transient"
+    zh = "系统的一部分暂时没有响应。请稍后再试。"
+    status = 503
+
+
+class StoreUnavailable(Transient):
+    """The database is not answering. Nothing was lost; try again in a minute."""
+
+    code = "store_unavailable"
+    zh = "数据库暂时没有响应。没有丢失任何内容，请稍后再试。"
+
+
+class QueueUnavailable(Transient):
+    """The job queue is not answering. The job is kept and will start when it is back."""
+
+    code = "queue_unavailable"
+    zh = "任务队列暂时没有响应。任务已保存，恢复后会自动开始。"
+
+
+class EngineUnavailable(Transient):
+    """The model engine {engine} is not answering: {reason}. Try again in a minute."""
+
+    code = "engine_unavailable"
+    zh = "模型引擎 {engine} 没有响应：{reason}。请稍后再试。"
+
+
+class TeacherUnavailable(Transient):
+    """The teacher model is not answering: {reason}"""
+
+    code = "teacher_unavailable"
+    zh = "教师模型没有响应：{reason}"
+
+
+class NoDiskSpace(Transient):
+    """The disk is full: {need} needed, {have} free under {path}. Free some space, then start again: finished stages are kept."""
+
+    code = "no_disk_space"
+    zh = "磁盘空间不足：{path} 需要 {need}，剩余 {have}。请清理空间后重新开始：已完成的阶段不会重做。"
+    status = 507
+
+
+class Cancelled(HeirloomError):
+    """The job was cancelled."""
+
+    code = "cancelled"
+    zh = "任务已取消。"
+    status = 409
+
+
+class LeaseLost(HeirloomError):
+    """Another worker owns this job now."""
+
+    code = "lease_lost"
+    zh = "另一个工作进程已接手此任务。"

@@ -1,0 +1,65 @@
+"""Ids: who, whose and which. An id is a type, not a str, and is never trusted as a path.
+
+Elder ids are the tenant's own words ("LXM19580312M"), so two tenants may use the same one: a name that
+leaves the tenant (a model in Ollama, a vector collection) carries a digest of both.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import NewType, Self
+
+from kernel.errors import BadId
+
+TenantId = NewType("TenantId", str)
+ElderId = NewType("ElderId", str)
+JobId = NewType("JobId", str)
+MemoryId = NewType("MemoryId", str)
+ModelName = NewType("ModelName", str)
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+MODEL_PREFIX = "afs_elder_"
+
+
+def elder_id(text: str) -> ElderId:
+    """Accept letters, digits, '_' and '-' (1-64, starting with a letter or digit); raise BadId otherwise."""
+    if not _ID.fullmatch(text):
+        raise BadId(field="elder_id")
+    return ElderId(text)
+
+
+def digest(*parts: str) -> str:
+    """SHA-256 (hex) of the parts, each closed by a NUL so that ('ab','c') and ('a','bc') differ."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part.encode() + b"\0")
+    return sha.hexdigest()
+
+
+def memory_id(question: str, answer: str) -> MemoryId:
+    """The same words are the same memory, whoever typed them and however often."""
+    return MemoryId("m_" + digest(question, answer)[:12])
+
+
+def model_name(tenant: TenantId, elder: ElderId) -> ModelName:
+    """The elder's name among all models of all tenants; versions are its tags (`:v3`).
+
+    Lower case, because Ollama compares names without case; the digest keeps apart what case does not.
+    """
+    return ModelName(f"{MODEL_PREFIX}{elder.lower()}_{digest(tenant, elder)[:10]}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRef:
+    """What a queue message carries: which job, of which tenant."""
+
+    tenant: TenantId
+    job: JobId
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.job}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        tenant, _, job = text.partition(":")
+        return cls(tenant=TenantId(tenant), job=JobId(job))

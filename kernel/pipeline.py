@@ -1,0 +1,273 @@
+"""The pipeline: how an elder's memories become a model, as one list.
+
+A stage is a function from typed artefacts to a typed artefact. It knows nothing of queues, leases or jobs:
+the `Desk` gives it the ports that it needs, a folder to write weights into, and a scratch folder that
+outlives a killed attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kernel.adapter import Adapter, Gguf, MergedWeights
+from kernel.bio import Bio, write_bio
+from kernel.evaluation import Probe, evaluate
+from kernel.evaluation import Report as EvaluationReport
+from kernel.graph import EntityGraph
+from kernel.ids import ElderId, JobId, TenantId
+from kernel.memory import Answer, Memories, collect_memories
+from kernel.note import Notes, write_notes
+from kernel.pair import Pairs, make_pairs
+from kernel.ports import (
+    Clock,
+    Embedder,
+    Engine,
+    GraphIndexer,
+    Report,
+    Teacher,
+    Trainer,
+    VectorIndex,
+    Versions,
+)
+from kernel.prompt import Prompts
+from kernel.publication import Publication, is_published, publish
+from kernel.recipe import Recipe
+from kernel.retrieval import Retriever
+from kernel.sample import Samples, make_samples
+from kernel.topic import Topics, find_topics
+
+
+class Queue(StrEnum):
+    CPU = "cpu"
+    LLM = "llm"
+    GPU = "gpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What a stage may use. `answers` and `probes` are what the family typed; everything else is made."""
+
+    tenant: TenantId
+    elder: ElderId
+    elder_name: str
+    language: str
+    job: JobId
+    recipe: Recipe
+    prompts: dict[str, Prompts]  #: by language
+    answers: tuple[Answer, ...]
+    probes: tuple[Probe, ...]
+    teacher: Teacher
+    embedder: Embedder
+    index: VectorIndex
+    indexer: GraphIndexer
+    trainer: Trainer
+    engine: Engine
+    versions: Versions
+    clock: Clock
+    key: str  #: of the artefact being made
+    folder: Path
+    scratch: Path
+    report: Report
+
+    def retriever(self, memories: Memories) -> Retriever:
+        return Retriever(memories, index=self.index, tenant=self.tenant, elder=self.elder)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    name: str
+    queue: Queue
+    reads: tuple[str, ...]  #: names of the stages whose artefacts it takes, in order
+    makes: type
+    run: Callable[..., Any]  #: (desk, *artefacts) -> artefact of type `makes`
+    settings: Callable[[Desk], object]  #: what else shapes the result, for the key
+    version: int = 1  #: goes up when the code's result changes
+    is_deterministic: bool = True  #: the same inputs give the same bytes
+    holds: Callable[[Desk, Any], bool] = lambda desk, artefact: True  #: what it did outside is still so
+
+
+PIPELINE: tuple[Stage, ...] = (
+    Stage(
+        name="collect_memories",
+        queue=Queue.CPU,
+        reads=(),
+        makes=Memories,
+        run=lambda desk: collect_memories(desk.answers, elder_name=desk.elder_name, language=desk.language),
+        settings=lambda desk: [desk.elder_name, desk.language, [asdict(answer) for answer in desk.answers]],
+    ),
+    Stage(
+        name="write_notes",
+        queue=Queue.LLM,
+        reads=("collect_memories",),
+        makes=Notes,
+        run=lambda desk, memories: write_notes(memories, teacher=desk.teacher),
+        settings=lambda desk: desk.teacher.name,
+    ),
+    Stage(
+        name="find_topics",
+        queue=Queue.LLM,
+        reads=("write_notes",),
+        makes=Topics,
+        run=lambda desk, notes: find_topics(notes, teacher=desk.teacher, embedder=desk.embedder),
+        settings=lambda desk: desk.teacher.name,
+    ),
+    Stage(
+        name="write_bio",
+        queue=Queue.LLM,
+        reads=("collect_memories", "write_notes", "find_topics"),
+        makes=Bio,
+        run=lambda desk, memories, notes, topics: write_bio(memories, notes, topics, teacher=desk.teacher),
+        settings=lambda desk: desk.teacher.name,
+    ),
+    Stage(
+        name="index_graph",
+        queue=Queue.LLM,
+        reads=("write_notes",),
+        makes=EntityGraph,
+        run=lambda desk, notes: desk.indexer.index(notes, scratch=desk.scratch, report=desk.report),
+        settings=lambda desk: desk.teacher.name,
+    ),
+    Stage(
+        name="make_samples",
+        queue=Queue.LLM,
+        reads=("collect_memories", "write_notes", "find_topics", "write_bio", "index_graph"),
+        makes=Samples,
+        run=lambda desk, memories, notes, topics, bio, graph: make_samples(
+            memories,
+            notes,
+            topics,
+            bio,
+            graph,
+            retriever=desk.retriever(memories),
+            prompts=desk.prompts,
+            shown=desk.recipe.retrieved_memories,
+            seed=desk.recipe.seed,
+        ),
+        settings=lambda desk: [
+            {language: asdict(prompts) for language, prompts in desk.prompts.items()},
+            desk.recipe.retrieved_memories,
+            desk.recipe.seed,
+        ],
+    ),
+    Stage(
+        name="train_sft",
+        queue=Queue.GPU,
+        reads=("make_samples",),
+        makes=Adapter,
+        run=lambda desk, samples: desk.trainer.train_sft(
+            samples, recipe=desk.recipe, folder=desk.folder, scratch=desk.scratch, report=desk.report
+        ),
+        settings=lambda desk: [
+            desk.recipe.base.key,
+            asdict(desk.recipe.lora),
+            asdict(desk.recipe.sft),
+            desk.recipe.seed,
+        ],
+        is_deterministic=False,  # threads add in another order; resuming restarts the data loader's workers
+    ),
+    Stage(
+        name="make_pairs",
+        queue=Queue.GPU,
+        reads=("train_sft", "make_samples", "write_bio", "index_graph"),
+        makes=Pairs,
+        run=lambda desk, adapter, samples, bio, graph: make_pairs(
+            samples,
+            desk.trainer.propose(
+                adapter, samples, recipe=desk.recipe, scratch=desk.scratch, report=desk.report
+            ),
+            bio,
+            graph,
+            prompts=desk.prompts,
+            limit=desk.recipe.dpo.max_pairs,
+            seed=desk.recipe.seed,
+        ),
+        settings=lambda desk: [desk.recipe.dpo.max_pairs, desk.recipe.seed],
+    ),
+    Stage(
+        name="train_dpo",
+        queue=Queue.GPU,
+        reads=("train_sft", "make_pairs"),
+        makes=Adapter,
+        run=lambda desk, adapter, pairs: desk.trainer.train_dpo(
+            adapter, pairs, recipe=desk.recipe, folder=desk.folder, scratch=desk.scratch, report=desk.report
+        ),
+        settings=lambda desk: [desk.recipe.base.key, asdict(desk.recipe.dpo), desk.recipe.seed],
+        is_deterministic=False,
+    ),
+    Stage(
+        name="merge",
+        queue=Queue.GPU,
+        reads=("train_dpo",),
+        makes=MergedWeights,
+        run=lambda desk, adapter: desk.trainer.merge(
+            adapter, recipe=desk.recipe, folder=desk.folder, report=desk.report
+        ),
+        settings=lambda desk: desk.recipe.base.key,
+    ),
+    Stage(
+        name="convert_gguf",
+        queue=Queue.CPU,
+        reads=("merge", "make_samples"),
+        makes=Gguf,
+        run=lambda desk, merged, samples: desk.trainer.convert(
+            merged,
+            recipe=desk.recipe,
+            prompts=[sample.prompt for sample in samples.items[:: max(1, len(samples.items) // 8)][:8]],
+            folder=desk.folder,
+            report=desk.report,
+        ),
+        settings=lambda desk: desk.recipe.base.quantisation,
+    ),
+    Stage(
+        name="evaluate",
+        queue=Queue.CPU,
+        reads=("convert_gguf", "collect_memories"),
+        makes=EvaluationReport,
+        run=lambda desk, gguf, memories: evaluate(
+            desk.probes,
+            memories,
+            retriever=desk.retriever(memories),
+            prompts=desk.prompts,
+            trained=gguf.path,
+            recipe=desk.recipe,
+            trainer=desk.trainer,
+            report=desk.report,
+        ),
+        settings=lambda desk: [
+            [asdict(probe) for probe in desk.probes],
+            desk.recipe.retrieved_memories,
+            desk.recipe.max_new_tokens,
+            desk.recipe.base.key,
+        ],
+    ),
+    Stage(
+        name="publish",
+        queue=Queue.CPU,
+        reads=("convert_gguf", "evaluate", "collect_memories"),
+        makes=Publication,
+        run=lambda desk, gguf, report, memories: publish(
+            gguf,
+            report,
+            memories,
+            tenant=desk.tenant,
+            elder=desk.elder,
+            job=desk.job,
+            key=desk.key,
+            prompts=desk.prompts,
+            engine=desk.engine,
+            versions=desk.versions,
+            clock=desk.clock,
+        ),
+        settings=lambda desk: [
+            desk.engine.name,
+            {language: asdict(prompts) for language, prompts in desk.prompts.items()},
+        ],
+        holds=lambda desk, publication: is_published(
+            publication, tenant=desk.tenant, elder=desk.elder, versions=desk.versions, engine=desk.engine
+        ),
+    ),
+)
+
+STAGE_NAMES = tuple(stage.name for stage in PIPELINE)

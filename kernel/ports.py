@@ -1,0 +1,256 @@
+"""What the domain needs of the world, as Protocols. adapters/ holds one implementation a system.
+
+Every store method takes the tenant first; there is no way to ask without one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from kernel.adapter import Adapter, Gguf, MergedWeights
+from kernel.bio import Bio
+from kernel.elder import ApiKey, Elder, Tenant
+from kernel.evaluation import Probe
+from kernel.graph import EntityGraph, EntityType
+from kernel.ids import ElderId, JobId, TenantId
+from kernel.job import Event, Fact, Job, Step
+from kernel.memory import Answer, Memories, Memory
+from kernel.note import Note, Notes
+from kernel.pair import Candidate, Pairs
+from kernel.recipe import BaseModel, Recipe
+from kernel.sample import Message, Samples
+from kernel.topic import Topics
+from kernel.version import ModelVersion
+
+Clock = Callable[[], datetime]  #: aware UTC
+
+
+class Report(Protocol):
+    """How a stage says how far it is. Raises Cancelled or LeaseLost, which a stage lets pass."""
+
+    def __call__(self, fraction: float, **facts: Fact) -> None:
+        """`fraction` of the stage done, 0-1. Facts: epoch, epochs, step, steps, loss, tokens_per_second,
+        eta_seconds."""
+
+
+# ---- stores -------------------------------------------------------------------------------------------
+
+
+class Families(Protocol):
+    def add(self, tenant: Tenant, key: ApiKey) -> None: ...
+    def tenant_of_key(self, key_sha256: str) -> TenantId | None: ...
+    def all(self) -> list[Tenant]: ...
+
+
+class Elders(Protocol):
+    def add(self, tenant: TenantId, elder: Elder) -> None:
+        """Raises ElderExists."""
+
+    def get(self, tenant: TenantId, elder: ElderId) -> Elder:
+        """Raises ElderNotFound."""
+
+    def all(self, tenant: TenantId) -> list[Elder]: ...
+    def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
+        """All or none; the same question and answer again is not added. Returns how many were new."""
+
+    def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
+        """In the order they were told."""
+
+    def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
+        """Held-out questions, replacing those before."""
+
+    def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]: ...
+
+
+class Jobs(Protocol):
+    def add(self, tenant: TenantId, job: Job) -> None:
+        """Raises JobRunning (with the running job's id) when this elder already has a live job."""
+
+    def get(self, tenant: TenantId, job: JobId) -> Job:
+        """Raises JobNotFound."""
+
+    def live(self, tenant: TenantId, elder: ElderId) -> Job | None: ...
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Job]:
+        """Newest first."""
+
+    def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
+        """Take the lease if the job is live and nobody's lease holds; the token goes up by one."""
+
+    def renew(
+        self,
+        tenant: TenantId,
+        job: JobId,
+        *,
+        token: int,
+        now: datetime,
+        ttl: timedelta,
+        step: Step | None = None,
+    ) -> Job:
+        """Heartbeat: move the expiry, and write the running step's progress. Raises LeaseLost."""
+
+    def save_step(self, tenant: TenantId, job: JobId, *, token: int, step: Step) -> None:
+        """Raises LeaseLost."""
+
+    def release(self, tenant: TenantId, job: JobId, *, token: int, now: datetime) -> None:
+        """Give the lease back, so that another queue's worker can take it at once. Raises LeaseLost."""
+
+    def finish(self, tenant: TenantId, job: JobId, *, token: int, now: datetime, outcome: Job) -> None:
+        """Write status, error and version of `outcome`, and end the lease. Raises LeaseLost."""
+
+    def request_cancel(self, tenant: TenantId, job: JobId, *, now: datetime) -> Job:
+        """A job that nobody holds ends at once; a held one ends within a heartbeat."""
+
+    def overdue(self, tenant: TenantId, *, now: datetime, grace: timedelta) -> list[Job]:
+        """Live jobs that no lease holds, and not touched for `grace`."""
+
+    def add_event(
+        self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]
+    ) -> Event:
+        """Numbers run from 1 within the job."""
+
+    def events(self, tenant: TenantId, job: JobId, *, after: int) -> list[Event]:
+        """Events with a number above `after`, in order."""
+
+
+class Versions(Protocol):
+    def add(self, tenant: TenantId, version: ModelVersion) -> None: ...
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[ModelVersion]:
+        """Newest first."""
+
+    def active(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
+        """Raises ModelNotFound."""
+
+    def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None: ...
+    def all(self, tenant: TenantId) -> list[ModelVersion]: ...
+    def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
+
+
+# ---- queue ----------------------------------------------------------------------------------------------
+
+
+class Doorbell(Protocol):
+    def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
+        """Tell a worker of `queue` to look at the job. Raises QueueUnavailable; the sweep rings again."""
+
+
+# ---- teachers, finders, retrieval -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mention:
+    """An entity found in a text, by its words as they stand there."""
+
+    title: str
+    type: EntityType
+    start: int  #: character offset
+
+
+class Teacher(Protocol):
+    """Who reads the memories and writes what is made from them. It never adds a fact of its own."""
+
+    @property
+    def name(self) -> str:
+        """Which teacher, for the artefacts' keys: another teacher makes other notes."""
+
+    def write_note(self, memory: Memory) -> Note: ...
+    def name_topic(self, notes: Sequence[Note], language: str) -> str: ...
+    def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio: ...
+
+
+class EntityFinder(Protocol):
+    def find(self, text: str, language: str) -> list[Mention]: ...
+
+
+class Embedder(Protocol):
+    def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
+        """Unit vectors of one length."""
+
+
+class VectorIndex(Protocol):
+    """A cache of vectors; it can always be rebuilt from the memories."""
+
+    def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
+        """Make the elder's collection hold exactly `texts` (id -> text); nothing to do when it is at `digest`."""
+
+    def nearest(
+        self, tenant: TenantId, elder: ElderId, question: str, *, limit: int
+    ) -> list[tuple[str, float]]:
+        """(id, cosine similarity), best first."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
+
+
+class GraphIndexer(Protocol):
+    def index(self, notes: Notes, *, scratch: Path, report: Report) -> EntityGraph: ...
+
+
+# ---- training, in subprocesses ------------------------------------------------------------------------------
+
+
+class Trainer(Protocol):
+    """Each call runs one program in a subprocess which dies with its worker; `scratch` keeps checkpoints."""
+
+    def train_sft(
+        self, samples: Samples, *, recipe: Recipe, folder: Path, scratch: Path, report: Report
+    ) -> Adapter: ...
+    def propose(
+        self, adapter: Adapter, samples: Samples, *, recipe: Recipe, scratch: Path, report: Report
+    ) -> list[Candidate]:
+        """Answers of the SFT model and of the untuned base to the samples' prompts."""
+
+    def train_dpo(
+        self, adapter: Adapter, pairs: Pairs, *, recipe: Recipe, folder: Path, scratch: Path, report: Report
+    ) -> Adapter: ...
+    def merge(self, adapter: Adapter, *, recipe: Recipe, folder: Path, report: Report) -> MergedWeights: ...
+    def convert(
+        self,
+        merged: MergedWeights,
+        *,
+        recipe: Recipe,
+        prompts: Sequence[Sequence[Message]],
+        folder: Path,
+        report: Report,
+    ) -> Gguf:
+        """Convert, quantise, and compare greedy answers on `prompts`. Raises ConversionMismatch."""
+
+    def answer(
+        self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report
+    ) -> list[str]:
+        """Greedy answers of a GGUF."""
+
+
+# ---- serving --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatOptions:
+    temperature: float
+    max_tokens: int
+
+
+class Engine(Protocol):
+    """What serves an elder's model. `name` is "llama_cpp" or "ollama"."""
+
+    @property
+    def name(self) -> str: ...
+    def check(self) -> None:
+        """Raises EngineUnavailable."""
+
+    def register(self, version: ModelVersion, gguf: Path) -> None:
+        """Make `version.tag` answerable; again is harmless. Raises EngineUnavailable."""
+
+    def has(self, version: ModelVersion) -> bool:
+        """Whether `version.tag` is answerable. Raises EngineUnavailable."""
+
+    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+        """The answer in pieces as they come. Closing the iterator stops the generation."""
+
+    def delete(self, version: ModelVersion) -> None:
+        """Forget it; one that is not there is forgotten already."""
+
+
+class BaseModels(Protocol):
+    def prepare(self, base: BaseModel, report: Report) -> None:
+        """Make hf_path and gguf_path be there and whole; raises BaseModelMissing with how to get it."""

@@ -1,0 +1,101 @@
+"""Publication: the checked GGUF becomes the version that the family talks with.
+
+The engine gets the model and answers one question before the elder's active version switches; until then,
+and if anything fails, the version before goes on answering.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import file_digest
+from typing import TYPE_CHECKING
+
+from kernel.errors import EngineUnavailable, ModelNotFound
+from kernel.ids import ElderId, JobId, TenantId, model_name
+from kernel.memory import Memories, memories_digest
+from kernel.ports import ChatOptions
+from kernel.prompt import Prompts, chat_prompt, system_prompt
+from kernel.version import ModelVersion
+
+if TYPE_CHECKING:
+    from kernel.adapter import Gguf
+    from kernel.evaluation import Report
+    from kernel.ports import Clock, Engine, Versions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """Which version it became."""
+
+    number: int
+    tag: str
+
+
+def publish(
+    gguf: Gguf,
+    report: Report,
+    memories: Memories,
+    *,
+    tenant: TenantId,
+    elder: ElderId,
+    job: JobId,
+    key: str,
+    prompts: dict[str, Prompts],
+    engine: Engine,
+    versions: Versions,
+    clock: Clock,
+) -> Publication:
+    """Register with the engine, ask one question, switch. The same key again is the same version."""
+    earlier = versions.of_elder(tenant, elder)
+    version = next((one for one in earlier if one.key == key), None)
+    if version is None:
+        version = ModelVersion(
+            tenant=tenant,
+            elder=elder,
+            number=max((one.number for one in earlier), default=0) + 1,
+            name=model_name(tenant, elder),
+            key=key,
+            job=job,
+            engine=engine.name,
+            base=gguf.base,
+            quantisation=gguf.quantisation,
+            size_bytes=gguf.path.stat().st_size,
+            gguf_sha256=_sha256(gguf),
+            system_prompt=system_prompt(prompts[memories.language], memories.elder_name),
+            language=memories.language,
+            memories_digest=memories_digest(memories),
+            arms=report.arms,
+            created_at=clock(),
+            is_active=False,
+        )
+    engine.register(version, gguf.path)
+    _ask_one_question(version, memories, prompts[memories.language], engine)
+    if all(one.key != key for one in earlier):
+        versions.add(tenant, version)
+    versions.activate(tenant, elder, version.number)
+    return Publication(number=version.number, tag=version.tag)
+
+
+def is_published(
+    publication: Publication, *, tenant: TenantId, elder: ElderId, versions: Versions, engine: Engine
+) -> bool:
+    """Whether that version is the one in use, and the engine still has it."""
+    try:
+        active = versions.active(tenant, elder)
+    except ModelNotFound:
+        return False
+    return active.number == publication.number and engine.has(active)
+
+
+def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompts, engine: Engine) -> None:
+    """A model that says nothing to a memory's own question is not put before the family."""
+    memory = memories.items[0]
+    messages = chat_prompt(prompts, system=version.system_prompt, question=memory.question, memories=[memory])
+    answer = "".join(engine.chat(version, messages, ChatOptions(temperature=0.0, max_tokens=32)))
+    if not answer.strip():
+        raise EngineUnavailable(engine=engine.name, reason="the new model answered nothing")
+
+
+def _sha256(gguf: Gguf) -> str:
+    with gguf.path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()

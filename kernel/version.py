@@ -1,0 +1,32 @@
+"""Model versions: what an elder's model was and is. The one before stays for rollback."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kernel.evaluation import ArmScore
+from kernel.ids import ElderId, JobId, ModelName, TenantId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelVersion:
+    tenant: TenantId
+    elder: ElderId
+    number: int  #: 1, 2, 3 ... within the elder
+    name: ModelName  #: "afs_elder_…"; with Ollama the model is `{name}:v{number}`
+    key: str  #: the publish artefact's key: the same inputs are the same version
+    job: JobId
+    engine: str  #: "llama_cpp" or "ollama"
+    base: str
+    quantisation: str
+    size_bytes: int
+    gguf_sha256: str
+    system_prompt: str
+    language: str
+    memories_digest: str
+    arms: tuple[ArmScore, ...]
+    created_at: datetime
+    is_active: bool
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}:v{self.number}"

@@ -1,0 +1,274 @@
+"""One contract, two stores: the in-memory one, and MongoDB's protocol as the embedded server speaks it."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+
+from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from kernel.elder import ApiKey, Elder, Tenant
+from kernel.errors import (
+    ElderExists,
+    ElderNotFound,
+    JobNotFound,
+    JobRunning,
+    LeaseLost,
+    ModelNotFound,
+    StoreUnavailable,
+)
+from kernel.evaluation import ArmScore, Probe
+from kernel.ids import ElderId, JobId, ModelName, TenantId
+from kernel.job import Job, JobStatus, Step, StepState
+from kernel.memory import Answer
+from kernel.version import ModelVersion
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryVersions
+
+US, THEM = TenantId("us"), TenantId("them")
+ELDER = ElderId("LXM19580312M")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+TTL = timedelta(seconds=10)
+
+
+@dataclass
+class Stores:
+    families: Any
+    elders: Any
+    jobs: Any
+    versions: Any
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = shutil.which("secantusd-py")
+    assert program, "the embedded store is part of the development set-up: make setup"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder: Path = tmp_path_factory.mktemp("mongo")
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--storage-path", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"mongodb://127.0.0.1:{port}"
+    try:
+        _wait_until_it_answers(url)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_it_answers(url: str) -> None:
+    deadline = time.monotonic() + 30
+    with pymongo.MongoClient(url, serverSelectionTimeoutMS=200) as client:
+        while time.monotonic() < deadline:
+            try:
+                ping(client.admin)
+                return
+            except StoreUnavailable:
+                continue
+    raise AssertionError("the embedded store did not answer within 30 s")
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    if request.param == "memory":
+        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions())
+        return
+    database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
+    create_indexes(database)
+    yield Stores(MongoFamilies(database), MongoElders(database), MongoJobs(database), MongoVersions(database))
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+def _elder() -> Elder:
+    return Elder(id=ELDER, name="李小明", language="zh", base_model="", created_at=NOON)
+
+
+def _job(name: str = "j1", elder: ElderId = ELDER) -> Job:
+    return Job(
+        id=JobId(name),
+        tenant=US,
+        elder=elder,
+        elder_name="李小明",
+        status=JobStatus.QUEUED,
+        force_retrain=False,
+        steps=(Step(name="collect_memories"), Step(name="write_notes")),
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+def _version(number: int) -> ModelVersion:
+    return ModelVersion(
+        tenant=US,
+        elder=ELDER,
+        number=number,
+        name=ModelName("afs_elder_x"),
+        key=f"k{number}",
+        job=JobId("j1"),
+        engine="llama_cpp",
+        base="b",
+        quantisation="q8_0",
+        size_bytes=1,
+        gguf_sha256="0",
+        system_prompt="s",
+        language="zh",
+        memories_digest="d",
+        arms=(ArmScore(arm="base", recall=0.5, honesty=0.25),),
+        created_at=NOON,
+        is_active=False,
+    )
+
+
+def test_a_key_opens_its_own_family_only(stores: Stores) -> None:
+    for tenant in (US, THEM):
+        stores.families.add(
+            Tenant(id=tenant, name=tenant, created_at=NOON),
+            ApiKey(sha256=f"sha-{tenant}", tenant=tenant, created_at=NOON),
+        )
+    assert stores.families.tenant_of_key("sha-them") == THEM
+    assert stores.families.tenant_of_key("sha-nobody") is None
+    assert {one.id for one in stores.families.all()} == {US, THEM}
+
+
+def test_two_families_may_use_the_same_elder_id_and_never_meet(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
+    with pytest.raises(ElderNotFound):
+        stores.elders.get(THEM, ELDER)
+    stores.elders.add(THEM, replace(_elder(), name="Other"))
+    stores.elders.add_answers(US, ELDER, [Answer(question="q", answer="ours")])
+    assert stores.elders.get(US, ELDER).name == "李小明"
+    assert stores.elders.answers(THEM, ELDER) == []
+    with pytest.raises(ElderExists):
+        stores.elders.add(US, _elder())
+
+
+def test_answers_keep_their_order_and_the_same_words_are_kept_once(stores: Stores) -> None:
+    first = [Answer(question=f"q{n}", answer=f"a{n}") for n in range(5)]
+    assert stores.elders.add_answers(US, ELDER, first) == 5
+    assert stores.elders.add_answers(US, ELDER, [first[2], Answer(question="q9", answer="a9")]) == 1
+    assert [one.answer for one in stores.elders.answers(US, ELDER)] == ["a0", "a1", "a2", "a3", "a4", "a9"]
+
+
+def test_probes_replace_those_before(stores: Stores) -> None:
+    probe = Probe(question="q", expects=(("a", "b"),))
+    stores.elders.set_probes(US, ELDER, [probe, probe])
+    stores.elders.set_probes(US, ELDER, [probe])
+    assert stores.elders.probes(US, ELDER) == [probe]
+    assert stores.elders.probes(THEM, ELDER) == []
+
+
+def test_a_second_live_job_of_an_elder_is_refused_with_the_first_ones_id(stores: Stores) -> None:
+    stores.jobs.add(US, _job("j1"))
+    with pytest.raises(JobRunning) as refused:
+        stores.jobs.add(US, _job("j2"))
+    assert refused.value.details["job_id"] == "j1"
+    stores.jobs.add(THEM, _job("j3"))
+
+
+def test_another_familys_job_is_not_found(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    with pytest.raises(JobNotFound):
+        stores.jobs.get(THEM, JobId("j1"))
+    assert stores.jobs.claim(THEM, JobId("j1"), owner="w", now=NOON, ttl=TTL) is None
+
+
+def test_only_one_worker_holds_a_lease_until_it_runs_out(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    first = stores.jobs.claim(US, JobId("j1"), owner="w1", now=NOON, ttl=TTL)
+    assert first.lease.token == 1 and first.status is JobStatus.TRAINING
+    assert stores.jobs.claim(US, JobId("j1"), owner="w2", now=NOON + TTL / 2, ttl=TTL) is None
+    second = stores.jobs.claim(US, JobId("j1"), owner="w2", now=NOON + TTL, ttl=TTL)
+    assert second.lease.token == 2
+
+
+def test_a_stale_worker_cannot_write(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    stores.jobs.claim(US, JobId("j1"), owner="w1", now=NOON, ttl=TTL)
+    held = stores.jobs.claim(US, JobId("j1"), owner="w2", now=NOON + 2 * TTL, ttl=TTL)
+    late = Step(name="write_notes", state=StepState.DONE)
+    with pytest.raises(LeaseLost):
+        stores.jobs.save_step(US, JobId("j1"), token=1, step=late)
+    with pytest.raises(LeaseLost):
+        stores.jobs.renew(US, JobId("j1"), token=1, now=NOON, ttl=TTL)
+    with pytest.raises(LeaseLost):
+        stores.jobs.finish(US, JobId("j1"), token=1, now=NOON, outcome=held)
+    stores.jobs.save_step(US, JobId("j1"), token=2, step=replace(late, facts={"loss": 0.5}))
+    assert stores.jobs.get(US, JobId("j1")).step("write_notes").facts == {"loss": 0.5}
+
+
+def test_a_finished_job_frees_its_elder(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    held = stores.jobs.claim(US, JobId("j1"), owner="w", now=NOON, ttl=TTL)
+    outcome = replace(held, status=JobStatus.COMPLETED, version=3)
+    stores.jobs.finish(US, JobId("j1"), token=1, now=NOON, outcome=outcome)
+    job = stores.jobs.get(US, JobId("j1"))
+    assert (job.status, job.version, job.lease) == (JobStatus.COMPLETED, 3, None)
+    assert stores.jobs.live(US, ELDER) is None
+    stores.jobs.add(US, _job("j2"))
+
+
+def test_cancelling_ends_a_waiting_job_and_asks_a_held_one(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    stores.jobs.claim(US, JobId("j1"), owner="w", now=NOON, ttl=TTL)
+    asked = stores.jobs.request_cancel(US, JobId("j1"), now=NOON)
+    assert asked.status is JobStatus.TRAINING and asked.is_cancel_requested
+    assert stores.jobs.renew(US, JobId("j1"), token=1, now=NOON, ttl=TTL).is_cancel_requested
+    stores.jobs.add(US, _job("j2", ElderId("E2")))
+    assert stores.jobs.request_cancel(US, JobId("j2"), now=NOON).status is JobStatus.CANCELLED
+    assert stores.jobs.live(US, ElderId("E2")) is None
+
+
+def test_a_job_whose_lease_ran_out_is_overdue_and_one_just_queued_is_not(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    assert stores.jobs.overdue(US, now=NOON, grace=TTL) == []
+    assert [job.id for job in stores.jobs.overdue(US, now=NOON + TTL, grace=TTL)] == ["j1"]
+    stores.jobs.claim(US, JobId("j1"), owner="w", now=NOON + TTL, ttl=TTL)
+    assert stores.jobs.overdue(US, now=NOON + 1.5 * TTL, grace=TTL) == []
+    assert [job.id for job in stores.jobs.overdue(US, now=NOON + 2 * TTL, grace=TTL)] == ["j1"]
+    assert stores.jobs.overdue(THEM, now=NOON + 9 * TTL, grace=TTL) == []
+
+
+def test_events_come_in_order_after_a_number(stores: Stores) -> None:
+    stores.jobs.add(US, _job())
+    for number in (1, 2, 3):
+        stores.jobs.add_event(US, JobId("j1"), kind="k", at=NOON, facts={"n": number})
+    assert [event.number for event in stores.jobs.events(US, JobId("j1"), after=1)] == [2, 3]
+    assert stores.jobs.events(THEM, JobId("j1"), after=0) == []
+
+
+def test_exactly_one_version_is_active_and_the_one_before_stays(stores: Stores) -> None:
+    with pytest.raises(ModelNotFound):
+        stores.versions.active(US, ELDER)
+    for number in (1, 2):
+        stores.versions.add(US, _version(number))
+        stores.versions.activate(US, ELDER, number)
+    assert stores.versions.active(US, ELDER).number == 2
+    stores.versions.activate(US, ELDER, 1)
+    assert stores.versions.active(US, ELDER).number == 1
+    assert [(one.number, one.is_active) for one in stores.versions.of_elder(US, ELDER)] == [
+        (2, False),
+        (1, True),
+    ]
+    assert stores.versions.all(THEM) == []
+    stores.versions.delete(US, ELDER)
+    assert stores.versions.all(US) == []
+
+
+def test_a_database_that_is_down_is_named_so() -> None:
+    with (
+        pymongo.MongoClient("mongodb://127.0.0.1:9", serverSelectionTimeoutMS=200) as client,
+        pytest.raises(StoreUnavailable),
+    ):
+        MongoElders(client.test).all(US)
