@@ -118,7 +118,7 @@ class MongoElders:
             return [_decode(Elder, row) for row in self._database.elders.find(_of(tenant)).sort("created_at")]
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
-        before = self._count(tenant, elder)
+        before = self.count_answers(tenant, elder)
         with _translated():
             rows = [
                 _of(tenant)
@@ -132,7 +132,7 @@ class MongoElders:
             except BulkWriteError as error:
                 if any(one["code"] != 11000 for one in error.details["writeErrors"]):
                     raise
-        return self._count(tenant, elder) - before
+        return self.count_answers(tenant, elder) - before
 
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
         with _translated():
@@ -140,6 +140,10 @@ class MongoElders:
                 [("order", ASCENDING), ("_id", ASCENDING)]
             )
             return [_decode(Answer, row) for row in rows]
+
+    def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
+        with _translated():
+            return self._database.answers.count_documents(_of(tenant) | {"elderId": elder})
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         with _translated():
@@ -153,10 +157,6 @@ class MongoElders:
         with _translated():
             row = self._database.probes.find_one(_of(tenant) | {"elder": elder})
         return [_decode(Probe, item) for item in row["items"]] if row else []
-
-    def _count(self, tenant: TenantId, elder: ElderId) -> int:
-        with _translated():
-            return self._database.answers.count_documents(_of(tenant) | {"elderId": elder})
 
 
 class MongoJobs:

@@ -23,6 +23,7 @@
     ├── Transient                   the same call may succeed later              HTTP 503
     │   ├── StoreUnavailable
     │   ├── QueueUnavailable
+    │   ├── NoWorkers
     │   ├── EngineUnavailable
     │   ├── TeacherUnavailable
     │   └── NoDiskSpace                                                          HTTP 507
@@ -217,6 +218,13 @@ class QueueUnavailable(Transient):
     zh = "任务队列暂时没有响应。任务已保存，恢复后会自动开始。"
 
 
+class NoWorkers(Transient):
+    """No worker answers. Jobs are kept and start when one is back."""
+
+    code = "no_workers"
+    zh = "没有工作进程响应。任务已保存，工作进程恢复后会自动开始。"
+
+
 class EngineUnavailable(Transient):
     """The model engine {engine} is not answering: {reason}. Try again in a minute."""
 
@@ -252,3 +260,14 @@ class LeaseLost(HeirloomError):
 
     code = "lease_lost"
     zh = "另一个工作进程已接手此任务。"
+
+
+def by_code(code: str) -> type[HeirloomError]:
+    """The class with this code; HeirloomError itself for one that this version does not know."""
+    left: list[type[HeirloomError]] = [HeirloomError]
+    while left:
+        kind = left.pop()
+        if kind.__dict__.get("code") == code:
+            return kind
+        left += kind.__subclasses__()
+    return HeirloomError

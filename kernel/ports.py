@@ -58,6 +58,7 @@ class Elders(Protocol):
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
         """In the order they were told."""
 
+    def count_answers(self, tenant: TenantId, elder: ElderId) -> int: ...
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         """Held-out questions, replacing those before."""
 

@@ -61,6 +61,9 @@ class MemoryElders:
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
         return list(self._answers.get((tenant, elder), []))
 
+    def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
+        return len(self._answers.get((tenant, elder), []))
+
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         self._probes[tenant, elder] = list(probes)
 

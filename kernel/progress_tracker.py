@@ -1,0 +1,95 @@
+"""The progress tracker: how far a job is, and how long it will take.
+
+A stage weighs as many seconds as it took in the elder's last completed job; before there is one, as it took
+on the sample elder (40 memories, SmolLM2-135M, two cores).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kernel.job import Job, JobStatus, Step, StepState
+
+TYPICAL_SECONDS = {
+    "collect_memories": 1.0,
+    "write_notes": 4.0,
+    "find_topics": 2.0,
+    "write_bio": 1.0,
+    "index_graph": 12.0,
+    "make_samples": 3.0,
+    "train_sft": 330.0,
+    "make_pairs": 40.0,
+    "train_dpo": 45.0,
+    "merge": 10.0,
+    "convert_gguf": 25.0,
+    "evaluate": 120.0,
+    "publish": 2.0,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    percent: int  #: 0-100
+    eta_seconds: float | None  #: None when the job is over
+    current_epoch: int
+    total_epochs: int
+    loss: float | None
+    tokens_per_second: float | None
+
+
+class ProgressTracker:
+    """Made for one elder; `past` are the elder's earlier jobs, newest first."""
+
+    def __init__(self, past: Sequence[Job] = ()) -> None:
+        done = next((job for job in past if job.status is JobStatus.COMPLETED), None)
+        measured = {
+            step.name: step.seconds
+            for step in (done.steps if done else ())
+            if step.state is StepState.DONE and step.seconds
+        }
+        self._seconds = TYPICAL_SECONDS | measured
+
+    def progress(self, job: Job) -> Progress:
+        done = sum(self._seconds[step.name] * _fraction(step) for step in job.steps)
+        whole = sum(self._seconds[step.name] for step in job.steps)
+        training = _latest_with(job, "epochs")
+        return Progress(
+            percent=100 if job.status is JobStatus.COMPLETED else min(99, int(100 * done / whole)),
+            eta_seconds=self._remaining(job) if job.status.is_live else None,
+            current_epoch=int(training.get("epoch", 0)),
+            total_epochs=int(training.get("epochs", 0)),
+            loss=_number(training.get("loss")),
+            tokens_per_second=_number(training.get("tokens_per_second")),
+        )
+
+    def _remaining(self, job: Job) -> float:
+        return round(sum(self._left(step) for step in job.steps), 1)
+
+    def _left(self, step: Step) -> float:
+        if step.is_over:
+            return 0.0
+        said = _number(step.facts.get("eta_seconds")) if step.state is StepState.RUNNING else None
+        return said if said is not None else self._seconds[step.name] * (1 - step.fraction)
+
+
+def eta_words(seconds: float | None, language: str) -> str:
+    """"5分钟", "5 minutes"; "" when nothing is left to wait for."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "不到1分钟" if language == "zh" else "less than a minute"
+    if language == "zh":
+        return f"{minutes}分钟"
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+def _fraction(step: Step) -> float:
+    return 1.0 if step.is_over else step.fraction
+
+
+def _latest_with(job: Job, fact: str) -> dict[str, float | int | str]:
+    return next((step.facts for step in reversed(job.steps) if fact in step.facts), {})
+
+
+def _number(value: float | int | str | None) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

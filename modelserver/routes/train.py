@@ -1,0 +1,166 @@
+"""Training: start, follow, cancel. The job's truth is in the store; these routes only read it and ring."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from kernel import errors
+from kernel.errors import HeirloomError, QueueUnavailable, TooFewMemories
+from kernel.ids import ElderId, JobId, TenantId, elder_id
+from kernel.job import Event, Job, JobStatus, Step
+from kernel.pipeline import PIPELINE, STAGE_NAMES
+from kernel.progress_tracker import ProgressTracker, eta_words
+from modelserver.auth import Family, Provided
+from modelserver.problems import language_of
+from modelserver.schemas import ErrorOut, ProgressOut, StageOut, StartTraining, TrainingStarted
+from modelserver.services import Services, memories_of
+
+log = structlog.get_logger(__name__)
+router = APIRouter(prefix="/train", tags=["train"])
+
+_POLL_SECONDS = 0.5
+_SILENCE_SECONDS = 15.0  #: a comment is sent after so long, so that proxies keep the stream open
+
+_STARTED = {"en": "Training has started.", "zh": "训练任务已启动"}
+_KEPT = {
+    "en": "The job is kept; it starts when the queue is back.",
+    "zh": "训练任务已保存，队列恢复后会自动开始",
+}
+
+
+@router.post("/start")
+def start(request: Request, wanted: StartTraining, services: Provided, tenant: Family) -> TrainingStarted:
+    elder = services.elders.get(tenant, elder_id(wanted.elder_id))
+    _check_memories(services, tenant, elder.id)
+    now = services.clock()
+    job = Job(
+        id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),
+        tenant=tenant,
+        elder=elder.id,
+        elder_name=wanted.elder_name.strip() or elder.name,
+        status=JobStatus.QUEUED,
+        force_retrain=wanted.force_retrain,
+        steps=tuple(Step(name=name) for name in STAGE_NAMES),
+        created_at=now,
+        updated_at=now,
+    )
+    services.jobs.add(tenant, job)
+    services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
+    words = _STARTED
+    try:
+        services.doorbell.ring(tenant, job.id, PIPELINE[0].queue)
+    except QueueUnavailable:
+        words = _KEPT
+        log.warning("doorbell.unavailable", job=job.id)
+    return TrainingStarted(message=words[language_of(request)], job_id=job.id, elder_id=elder.id)
+
+
+@router.get("/progress/{job_id}")
+def progress(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
+    job = services.jobs.get(tenant, JobId(job_id))
+    past = services.jobs.of_elder(tenant, job.elder)
+    return _progress(job, ProgressTracker(past), language_of(request))
+
+
+@router.get("/events/{job_id}")
+async def events(request: Request, job_id: str, services: Provided, tenant: Family) -> StreamingResponse:
+    """Server-sent events: what happened from the beginning (or after Last-Event-ID), then what happens, and
+    `progress` whenever it changes; the stream ends with the job."""
+    job = await run_in_threadpool(services.jobs.get, tenant, JobId(job_id))
+    after = request.headers.get("last-event-id", "0")
+    stream = _events(services, tenant, job, int(after) if after.isdigit() else 0, language_of(request))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/cancel/{job_id}")
+def cancel(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
+    job = services.jobs.request_cancel(tenant, JobId(job_id), now=services.clock())
+    return _progress(job, ProgressTracker(), language_of(request))
+
+
+def _check_memories(services: Services, tenant: TenantId, elder: ElderId) -> None:
+    have = len(memories_of(services.elders, tenant, elder).items)
+    need = services.settings.min_memories
+    if have < need:
+        raise TooFewMemories(have=have, need=need, missing=need - have)
+
+
+def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
+    now = tracker.progress(job)
+    return ProgressOut(
+        job_id=job.id,
+        elder_id=job.elder,
+        status=job.status.value,
+        progress=now.percent,
+        current_epoch=now.current_epoch,
+        total_epochs=now.total_epochs,
+        eta=eta_words(now.eta_seconds, language),
+        eta_seconds=now.eta_seconds,
+        loss=now.loss,
+        tokens_per_second=now.tokens_per_second,
+        stages=[
+            StageOut(
+                name=step.name,
+                state=step.state.value,
+                progress=int(100 * step.fraction),
+                seconds=step.seconds,
+                attempts=step.attempts,
+                key=step.key,
+                digest=step.digest,
+                facts=step.facts,
+            )
+            for step in job.steps
+        ],
+        version=job.version,
+        error=_error(job, language),
+    )
+
+
+def _error(job: Job, language: str) -> ErrorOut | None:
+    if not job.error_code:
+        return None
+    error = errors.by_code(job.error_code)(**job.error_details)
+    return ErrorOut(code=error.code, message=error.message(language))
+
+
+async def _events(
+    services: Services, tenant: TenantId, job: Job, after: int, language: str
+) -> AsyncIterator[str]:
+    tracker = ProgressTracker(await run_in_threadpool(services.jobs.of_elder, tenant, job.elder))
+    last, quiet = "", 0.0
+    while True:
+        try:
+            job = await run_in_threadpool(services.jobs.get, tenant, job.id)
+            happened = await run_in_threadpool(services.jobs.events, tenant, job.id, after=after)
+        except HeirloomError as error:
+            yield _frame("error", json.dumps({"code": error.code, "message": error.message(language)}))
+            return
+        for event in happened:
+            after = event.number
+            yield _frame(event.kind, _event_data(event), number=event.number)
+        now = _progress(job, tracker, language).model_dump_json()
+        if now != last:
+            last, quiet = now, 0.0
+            yield _frame("progress", now)
+        if not job.status.is_live:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+        quiet += _POLL_SECONDS
+        if quiet >= _SILENCE_SECONDS:
+            quiet = 0.0
+            yield ": still here\n\n"
+
+
+def _event_data(event: Event) -> str:
+    return json.dumps({"number": event.number, "at": event.at.isoformat(), **event.facts})
+
+
+def _frame(kind: str, data: str, *, number: int | None = None) -> str:
+    head = f"id: {number}\n" if number is not None else ""
+    return f"{head}event: {kind}\ndata: {data}\n\n"

@@ -1,0 +1,124 @@
+"""The services: what the routes work with, built once from the settings."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from adapters.artifacts import ArtifactStore
+from adapters.chroma import ChromaIndex
+from adapters.doorbell import CeleryDoorbell, celery_app
+from adapters.embedder import E5Embedder
+from adapters.engines import open_engine
+from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from config.config_loader import ConfigLoader
+from config.settings import Settings
+from kernel.clock import utc_now
+from kernel.ids import ElderId, TenantId
+from kernel.memory import Memories, collect_memories
+from kernel.model_manager import ModelManager
+from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, VectorIndex, Versions
+from kernel.retrieval import Retriever
+
+
+class Check(Protocol):
+    def __call__(self) -> object:
+        """Raises a HeirloomError when the part is down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    settings: Settings
+    config: ConfigLoader
+    families: Families
+    elders: Elders
+    jobs: Jobs
+    versions: Versions
+    artifacts: ArtifactStore
+    doorbell: Doorbell
+    engine: Engine
+    index: VectorIndex
+    checks: dict[str, Check]
+    clock: Clock
+    retrievers: "Retrievers" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index))
+
+    @property
+    def models(self) -> ModelManager:
+        return ModelManager(
+            versions=self.versions, jobs=self.jobs, engine=self.engine, weights=self.artifacts
+        )
+
+
+class Retrievers:
+    """The memories that chat searches: always the elder's answers as they are now, not as they were trained on.
+
+    Answers are only ever added, so their number says whether a kept retriever is still right.
+    """
+
+    def __init__(self, elders: Elders, index: VectorIndex, *, kept: int = 64) -> None:
+        self._elders, self._index, self._limit = elders, index, kept
+        self._kept: OrderedDict[tuple[TenantId, ElderId], tuple[int, Retriever]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, tenant: TenantId, elder: ElderId) -> Retriever:
+        count = self._elders.count_answers(tenant, elder)
+        with self._lock:
+            known = self._kept.get((tenant, elder))
+            if known is None or known[0] != count:
+                known = (count, self._open(tenant, elder))
+            self._kept[tenant, elder] = known
+            self._kept.move_to_end((tenant, elder))
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+        return known[1]
+
+    def _open(self, tenant: TenantId, elder: ElderId) -> Retriever:
+        return Retriever(memories_of(self._elders, tenant, elder), index=self._index, tenant=tenant, elder=elder)
+
+
+def memories_of(elders: Elders, tenant: TenantId, elder: ElderId) -> Memories:
+    """Raises ElderNotFound."""
+    known = elders.get(tenant, elder)
+    return collect_memories(elders.answers(tenant, elder), elder_name=known.name, language=known.language)
+
+
+def open_services(settings: Settings) -> Services:
+    """Connect to everything that the settings name; nothing is asked of it yet but the store's indexes."""
+    database = connect(settings.mongo_url, settings.mongo_database)
+    create_indexes(database)
+    doorbell = CeleryDoorbell(celery_app(settings.redis_url))
+    chroma = urlsplit(settings.chroma_url)
+    index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, E5Embedder())
+    engine = open_engine(
+        ollama_host=settings.ollama_host,
+        gguf_dir=settings.gguf_dir,
+        threads=settings.threads,
+        context_tokens=settings.context_tokens,
+        max_loaded=settings.max_loaded_models,
+    )
+    return Services(
+        settings=settings,
+        config=ConfigLoader(settings.config_file, model_dir=settings.model_dir),
+        families=MongoFamilies(database),
+        elders=MongoElders(database),
+        jobs=MongoJobs(database),
+        versions=MongoVersions(database),
+        artifacts=ArtifactStore(settings.artifacts_dir),
+        doorbell=doorbell,
+        engine=engine,
+        index=index,
+        checks={
+            "store": lambda: ping(database),
+            "queue": doorbell.check,
+            "workers": doorbell.check_workers,
+            "vectors": index.check,
+            "engine": engine.check,
+        },
+        clock=utc_now,
+    )
+
+

@@ -1,0 +1,57 @@
+"""Uploads: what a family sends is taken whole or refused with the line that is wrong."""
+
+import json
+
+import pytest
+
+from kernel.errors import BadInput, BadLine, TooLarge
+from kernel.upload import make_answer, read_answers, read_probes
+
+LIMIT = 1_000
+
+
+def _lines(*rows: object) -> bytes:
+    return "\n".join(row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows).encode()
+
+
+def test_answers_are_read_in_order_with_blank_lines_and_a_byte_order_mark_ignored() -> None:
+    body = b"\xef\xbb\xbf" + _lines({"question": "q", "answer": "一"}, "", {"answer": "two"}) + b"\r\n"
+    assert [(one.question, one.answer) for one in read_answers(body, max_answer_bytes=LIMIT)] == [
+        ("q", "一"),
+        ("", "two"),
+    ]
+
+
+def test_the_exported_form_is_read_back() -> None:
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    answers = read_answers(_lines({"messages": messages, "memory_id": "m"}), max_answer_bytes=LIMIT)
+    assert (answers[0].question, answers[0].answer) == ("q", "a")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ['{"question": ', '"text"', '{"question": "q"}', '{"question": "q", "answer": 3}', '{"answer": "a\\u0000b"}'],
+)
+def test_a_broken_line_is_named_by_its_number(bad: str) -> None:
+    with pytest.raises(BadLine) as refused:
+        read_answers(_lines({"question": "q", "answer": "a"}, bad), max_answer_bytes=LIMIT)
+    assert refused.value.details["line"] == 2
+
+
+def test_a_line_that_is_not_utf8_is_named_by_its_number() -> None:
+    with pytest.raises(BadLine, match="Line 1.*UTF-8"):
+        read_answers('{"answer": "记忆"}'.encode("gb18030"), max_answer_bytes=LIMIT)
+
+
+def test_an_answer_that_is_too_large_is_refused_and_an_empty_one_too() -> None:
+    with pytest.raises(TooLarge):
+        make_answer("q", "a" * (LIMIT + 1), max_answer_bytes=LIMIT)
+    with pytest.raises(BadInput):
+        make_answer("q", "  \n", max_answer_bytes=LIMIT)
+
+
+def test_a_probe_without_expectations_is_unanswerable() -> None:
+    probes = read_probes(_lines({"question": "a", "expects": [["x", "y"]]}, {"question": "b"}))
+    assert [probe.expects for probe in probes] == [(("x", "y"),), ()]
+    with pytest.raises(BadLine):
+        read_probes(_lines({"question": "a", "expects": ["x"]}))

@@ -1,0 +1,79 @@
+"""The desk maker: what a stage is given to work with, built once a process from the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.config_loader import ConfigLoader
+from kernel.job import Job
+from kernel.pipeline import Desk, Queue, Stage
+from kernel.ports import (
+    BaseModels,
+    Clock,
+    Elders,
+    Embedder,
+    Engine,
+    GraphIndexer,
+    Report,
+    Teacher,
+    Trainer,
+    VectorIndex,
+    Versions,
+)
+from kernel.recipe import Recipe
+
+NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "evaluate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeskMaker:
+    config: ConfigLoader
+    threads: int
+    elders: Elders
+    versions: Versions
+    teacher: Teacher
+    embedder: Embedder
+    index: VectorIndex
+    indexer: GraphIndexer
+    trainer: Trainer
+    engine: Engine
+    bases: BaseModels
+    check_memory: Callable[[Recipe], None]  #: raises NotEnoughMemory
+    clock: Clock
+
+    def desk(self, job: Job, report: Report) -> Desk:
+        """Everything as the family's data and the configuration stand now."""
+        elder = self.elders.get(job.tenant, job.elder)
+        base = self.config.get_current_model(elder.language, wanted=elder.base_model)
+        return Desk(
+            tenant=job.tenant,
+            elder=job.elder,
+            elder_name=job.elder_name,
+            language=elder.language,
+            job=job.id,
+            recipe=self.config.get_recipe(base, threads=self.threads),
+            prompts=self.config.get_prompts(),
+            answers=tuple(self.elders.answers(job.tenant, job.elder)),
+            probes=tuple(self.elders.probes(job.tenant, job.elder)),
+            teacher=self.teacher,
+            embedder=self.embedder,
+            index=self.index,
+            indexer=self.indexer,
+            trainer=self.trainer,
+            engine=self.engine,
+            versions=self.versions,
+            clock=self.clock,
+            key="",
+            folder=Path(),
+            scratch=Path(),
+            report=report,
+        )
+
+    def prepare(self, stage: Stage, desk: Desk) -> None:
+        """Before a stage that loads the base model: is it there, and is there memory for it?"""
+        if stage.name in NEEDS_BASE:
+            self.bases.prepare(desk.recipe.base, desk.report)
+        if stage.queue is Queue.GPU and stage.name.startswith("train"):
+            self.check_memory(desk.recipe)
+
+

@@ -1,0 +1,77 @@
+"""The workshop: everything a worker process needs, built from the settings."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from adapters.artifacts import ArtifactStore
+from adapters.base_models import BaseModelStore
+from adapters.chroma import ChromaIndex
+from adapters.doorbell import CeleryDoorbell, celery_app
+from adapters.embedder import E5Embedder
+from adapters.engines import open_engine
+from adapters.entity_finder import OfflineEntityFinder
+from adapters.graphrag import GraphRagIndexer
+from adapters.hardware import check_memory
+from adapters.mongo import MongoElders, MongoJobs, MongoVersions, connect
+from config.config_loader import ConfigLoader
+from config.settings import Settings
+from kernel.builtin_teacher import BuiltinTeacher
+from kernel.clock import utc_now
+from kernel.ports import Jobs
+from workers.desk import DeskMaker
+from workers.lease import LeaseTerms
+from workers.runner import Runner
+from workers.trainer import SubprocessTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    jobs: Jobs
+    runner: Runner
+
+
+def open_workshop(settings: Settings, *, owner: str) -> Workshop:
+    database = connect(settings.mongo_url, settings.mongo_database)
+    jobs = MongoJobs(database)
+    desks = _desks(settings, MongoElders(database), MongoVersions(database))
+    runner = Runner(
+        jobs=jobs,
+        artifacts=ArtifactStore(settings.artifacts_dir),
+        doorbell=CeleryDoorbell(celery_app(settings.redis_url)),
+        desks=desks,
+        terms=LeaseTerms(
+            ttl=timedelta(seconds=settings.lease_seconds),
+            heartbeat=timedelta(seconds=settings.heartbeat_seconds),
+        ),
+        max_attempts=settings.max_attempts,
+        owner=owner,
+        clock=utc_now,
+    )
+    return Workshop(jobs=jobs, runner=runner)
+
+
+def _desks(settings: Settings, elders: MongoElders, versions: MongoVersions) -> DeskMaker:
+    embedder = E5Embedder()
+    chroma = urlsplit(settings.chroma_url)
+    return DeskMaker(
+        config=ConfigLoader(settings.config_file, model_dir=settings.model_dir),
+        threads=settings.threads,
+        elders=elders,
+        versions=versions,
+        teacher=BuiltinTeacher(OfflineEntityFinder()),
+        embedder=embedder,
+        index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
+        indexer=GraphRagIndexer(),
+        trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
+        engine=open_engine(
+            ollama_host=settings.ollama_host,
+            gguf_dir=settings.gguf_dir,
+            threads=settings.threads,
+            context_tokens=settings.context_tokens,
+            max_loaded=settings.max_loaded_models,
+        ),
+        bases=BaseModelStore(llama_cpp_dir=settings.llama_cpp_dir),
+        check_memory=check_memory,
+        clock=utc_now,
+    )
