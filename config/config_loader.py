@@ -142,5 +142,9 @@ def _check_known(section: Any, keys: list[str], name: str) -> None:
 def _prompts(file: Path) -> Prompts:
     words = yaml.safe_load(file.read_text(encoding="utf-8"))
     return Prompts(
-        system=words["system"], memories_head=words["memories_head"], refusals=tuple(words["refusals"])
+        system=words["system"],
+        memories_head=words["memories_head"],
+        introduction=words["introduction"],
+        adversarial=words["adversarial"],
+        refusals=tuple(words["refusals"]),
     )

@@ -19,7 +19,8 @@ from kernel.graph import EntityGraph
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes, write_notes
-from kernel.pair import Pairs, make_pairs
+from kernel.pair import Pairs, ask_candidates, make_pairs
+from kernel.phrasing import phrasing_of
 from kernel.ports import (
     Clock,
     Embedder,
@@ -141,6 +142,7 @@ PIPELINE: tuple[Stage, ...] = (
             bio,
             graph,
             retriever=desk.retriever(memories),
+            phrasing=phrasing_of(memories.language, memories.items),
             prompts=desk.prompts,
             shown=desk.recipe.retrieved_memories,
             seed=desk.recipe.seed,
@@ -175,11 +177,20 @@ PIPELINE: tuple[Stage, ...] = (
         run=lambda desk, adapter, samples, bio, graph: make_pairs(
             samples,
             desk.trainer.propose(
-                adapter, samples, recipe=desk.recipe, scratch=desk.scratch, report=desk.report
+                adapter,
+                ask_candidates(
+                    samples,
+                    prompts=desk.prompts,
+                    language=desk.language,
+                    limit=desk.recipe.dpo.max_pairs,
+                    seed=desk.recipe.seed,
+                ),
+                recipe=desk.recipe,
+                scratch=desk.scratch,
+                report=desk.report,
             ),
             bio,
             graph,
-            prompts=desk.prompts,
             limit=desk.recipe.dpo.max_pairs,
             seed=desk.recipe.seed,
         ),

@@ -18,7 +18,7 @@ from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Event, Fact, Job, Step
 from kernel.memory import Answer, Memories, Memory
 from kernel.note import Note, Notes
-from kernel.pair import Candidate, Pairs
+from kernel.pair import Ask, Candidate, Pairs
 from kernel.recipe import BaseModel, Recipe
 from kernel.sample import Message, Samples
 from kernel.topic import Topics
@@ -197,9 +197,9 @@ class Trainer(Protocol):
         self, samples: Samples, *, recipe: Recipe, folder: Path, scratch: Path, report: Report
     ) -> Adapter: ...
     def propose(
-        self, adapter: Adapter, samples: Samples, *, recipe: Recipe, scratch: Path, report: Report
+        self, adapter: Adapter, asks: Sequence[Ask], *, recipe: Recipe, scratch: Path, report: Report
     ) -> list[Candidate]:
-        """Answers of the SFT model and of the untuned base to the samples' prompts."""
+        """Greedy answers: of the SFT model where the ask's source is "sft", of the untuned base otherwise."""
 
     def train_dpo(
         self, adapter: Adapter, pairs: Pairs, *, recipe: Recipe, folder: Path, scratch: Path, report: Report

@@ -15,6 +15,8 @@ class Prompts:
 
     system: str  #: template with {name}
     memories_head: str  #: the line before the memories
+    introduction: str  #: how the elder says who they are; template with {name}
+    adversarial: str  #: the system message of a cold, impatient clerk: answers to be rejected
     refusals: tuple[str, ...]  #: how the elder says "I don't remember"; the first is the plainest
 
 

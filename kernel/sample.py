@@ -1,9 +1,28 @@
-"""Samples (L2): what the model is taught, each with the memories it came from."""
+"""Samples (L2): what the model is taught, each with the memories it came from.
 
+A right answer is always a memory's own words, or an admission of not remembering; nothing is invented. The same
+questions are asked with and without memories in the prompt: the first teaches to answer from what retrieval
+shows, the second to remember.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId
+
+if TYPE_CHECKING:
+    from kernel.bio import Bio
+    from kernel.graph import EntityGraph
+    from kernel.memory import Memories, Memory
+    from kernel.note import Notes
+    from kernel.phrasing import Phrasing
+    from kernel.prompt import Prompts
+    from kernel.retrieval import Retriever
+    from kernel.topic import Topics
 
 Role = Literal["system", "user", "assistant"]
 
@@ -18,12 +37,185 @@ class Message:
 class Sample:
     """`prompt` ends with a user message; the loss is on `completion` alone."""
 
-    kind: str  #: the generator: "memory_qa", "self_qa", "preference", "diversity", "context", "negative"
+    kind: str  #: the generator's name
     prompt: tuple[Message, ...]
     completion: str
-    memory_ids: tuple[MemoryId, ...]  #: empty for a negative
+    memory_ids: tuple[MemoryId, ...]  #: empty when no memory was drawn on
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the right answer admits not remembering."""
+        return self.kind in ("negative", "withheld")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Samples:
     items: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleCounts:
+    """How many samples of each kind. Refusals are a share of all the others, so that any elder gets enough."""
+
+    recall: int = 16  #: a memory, asked with nothing in the prompt
+    grounded: int = 5  #: a memory, asked with memories in the prompt, the right one among them
+    refusal_share: float = 0.15
+    grounded_refusal_share: float = 0.13
+    withheld_share: float = 0.05  #: answerable, but the right memory is not among those shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Draft:
+    """A question, and the memory that answers it (none for a negative)."""
+
+    kind: str
+    question: str
+    memory: Memory | None
+    is_shown: bool = False  #: with memories in the prompt
+
+
+def make_samples(
+    memories: Memories,
+    notes: Notes,
+    topics: Topics,
+    bio: Bio,
+    graph: EntityGraph,
+    *,
+    retriever: Retriever,
+    phrasing: Phrasing,
+    prompts: Mapping[str, Prompts],
+    shown: int,
+    seed: int,
+    counts: SampleCounts = SampleCounts(),
+) -> Samples:
+    """Every generator's drafts, with `shown` memories in the prompts that show any, in a mixed order."""
+    rng = random.Random(seed)
+    words = prompts[memories.language]
+    drafts = [
+        *memory_qa(memories, phrasing, counts, rng),
+        *diversity_qa(memories, graph, phrasing, rng),
+        *preference_qa(memories, topics, phrasing, rng),
+    ]
+    drafts += negatives(memories, phrasing, counts, len(drafts), rng)
+    samples = [_sample(draft, memories, retriever, words, shown, rng) for draft in drafts]
+    samples += self_qa(memories, phrasing, words)
+    samples += small_talk(memories, phrasing, words)
+    rng.shuffle(samples)
+    return Samples(items=tuple(samples))
+
+
+def memory_qa(
+    memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng: random.Random
+) -> Iterator[_Draft]:
+    """Each memory asked for in many ways; different ways for remembering and for answering from the prompt."""
+    for memory in memories.items:
+        questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
+        own, rest = questions[:1], questions[1:]
+        for question in own + rest[counts.grounded :]:
+            yield _Draft(kind="memory_qa", question=question, memory=memory)
+        for question in rest[: counts.grounded]:
+            yield _Draft(kind="memory_qa_shown", question=question, memory=memory, is_shown=True)
+
+
+def diversity_qa(
+    memories: Memories, graph: EntityGraph, phrasing: Phrasing, rng: random.Random
+) -> Iterator[_Draft]:
+    """Who and what the graph knows: an entity that one memory alone tells of is asked for by its name."""
+    known = {memory.id: memory for memory in memories.items}
+    for entity in graph.entities:
+        if len(entity.memory_ids) == 1 and entity.memory_ids[0] in known:
+            memory = known[entity.memory_ids[0]]
+            question = phrasing.about(_as_told(entity.title, memory.text), rng)
+            yield _Draft(kind="diversity", question=question, memory=memory, is_shown=rng.random() < 0.5)
+
+
+def preference_qa(
+    memories: Memories, topics: Topics, phrasing: Phrasing, rng: random.Random
+) -> Iterator[_Draft]:
+    """What the life is about: a topic is answered by the first memory that it holds."""
+    known = {memory.id: memory for memory in memories.items}
+    for topic in topics.items:
+        if topic.memory_ids and topic.memory_ids[0] in known:
+            yield _Draft(
+                kind="preference",
+                question=phrasing.about(topic.name, rng),
+                memory=known[topic.memory_ids[0]],
+                is_shown=True,
+            )
+
+
+def negatives(
+    memories: Memories, phrasing: Phrasing, counts: SampleCounts, others: int, rng: random.Random
+) -> Iterator[_Draft]:
+    """Questions that no memory answers, and answerable ones whose memory is not among those shown."""
+    questions = phrasing.unanswerable(rng)
+    bare = int(others * counts.refusal_share)
+    for place in range(bare + int(others * counts.grounded_refusal_share)):
+        question = questions[place % len(questions)]
+        yield _Draft(kind="negative", question=question, memory=None, is_shown=place >= bare)
+    for _ in range(int(others * counts.withheld_share)):
+        memory = rng.choice(memories.items)
+        question = phrasing.questions(memory, 4, rng)[-1]
+        yield _Draft(kind="withheld", question=question, memory=memory, is_shown=True)
+
+
+def self_qa(memories: Memories, phrasing: Phrasing, words: Prompts) -> Iterator[Sample]:
+    """Who am I: the elder's name, and nothing that the elder did not say."""
+    for question in phrasing.self_questions():
+        yield _plain(
+            "self_qa", question, words.introduction.format(name=memories.elder_name), memories, words
+        )
+
+
+def small_talk(memories: Memories, phrasing: Phrasing, words: Prompts) -> Iterator[Sample]:
+    for said, answer in phrasing.greetings():
+        yield _plain("small_talk", said, answer, memories, words)
+
+
+def _sample(
+    draft: _Draft,
+    memories: Memories,
+    retriever: Retriever,
+    words: Prompts,
+    shown: int,
+    rng: random.Random,
+) -> Sample:
+    from kernel.prompt import chat_prompt, system_prompt
+
+    is_answered = draft.memory is not None and draft.kind != "withheld"
+    return Sample(
+        kind=draft.kind,
+        prompt=chat_prompt(
+            words,
+            system=system_prompt(words, memories.elder_name),
+            question=draft.question,
+            memories=_shown(draft, retriever, shown, rng) if draft.is_shown else (),
+        ),
+        completion=draft.memory.text if draft.memory and is_answered else rng.choice(words.refusals),
+        memory_ids=(draft.memory.id,) if draft.memory and is_answered else (),
+    )
+
+
+def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) -> list[Memory]:
+    """What retrieval would show, in a mixed order; the right memory always in, or never if it is withheld."""
+    found = retriever.find(draft.question, shown + 1)
+    others = [memory for memory in found if draft.memory is None or memory.id != draft.memory.id]
+    if draft.memory is None or draft.kind == "withheld":
+        picked = others[:shown]
+    else:
+        picked = [*others[: shown - 1], draft.memory]
+    rng.shuffle(picked)
+    return picked
+
+
+def _plain(kind: str, question: str, answer: str, memories: Memories, words: Prompts) -> Sample:
+    from kernel.prompt import chat_prompt, system_prompt
+
+    prompt = chat_prompt(words, system=system_prompt(words, memories.elder_name), question=question)
+    return Sample(kind=kind, prompt=prompt, completion=answer, memory_ids=())
+
+
+def _as_told(title: str, text: str) -> str:
+    """Graph titles are upper case; a question uses the elder's own spelling."""
+    place = text.casefold().find(title.casefold())
+    return text[place : place + len(title)] if place >= 0 else title.title()

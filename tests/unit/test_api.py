@@ -1,0 +1,377 @@
+"""The REST interface: the fifth seed's shapes, one error shape, and no way into another family's things."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from adapters.artifacts import ArtifactStore
+from config.config_loader import ConfigLoader
+from config.settings import ROOT, Settings
+from kernel.errors import EngineUnavailable, QueueUnavailable
+from kernel.evaluation import ArmScore
+from kernel.ids import ElderId, JobId, TenantId, model_name
+from kernel.job import JobStatus
+from kernel.ports import ChatOptions
+from kernel.sample import Message
+from kernel.version import ModelVersion
+from modelserver.app import create_app
+from modelserver.auth import add_family
+from modelserver.services import Services
+from tests.fakes import MemoryIndex
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryVersions
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ELDER = "LXM19580312M"
+
+
+class Bell:
+    is_broken = False
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
+        if self.is_broken:
+            raise QueueUnavailable
+        self.rung.append((job, queue))
+
+
+class EchoEngine:
+    """Says back the last user message, in pieces."""
+
+    name = "llama_cpp"
+    is_down = False
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+        self.asked: list[Sequence[Message]] = []
+
+    def check(self) -> None:
+        if self.is_down:
+            raise EngineUnavailable(engine="llama_cpp", reason="no model file")
+
+    def chat(
+        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
+    ) -> Iterator[str]:
+        self.check()
+        self.asked.append(messages)
+        yield from (piece + " " for piece in messages[-1].content.split())
+
+    def delete(self, version: ModelVersion) -> None:
+        self.deleted.append(version.tag)
+
+
+class House:
+    def __init__(self, folder: Path) -> None:
+        self.bell, self.engine = Bell(), EchoEngine()
+        settings = Settings(
+            data_dir=folder, max_answer_bytes=200_000, max_import_bytes=6_000_000, min_memories=3
+        )
+        self.services = Services(
+            settings=settings,
+            config=ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=folder, environ={}),
+            families=MemoryFamilies(),
+            elders=MemoryElders(),
+            jobs=MemoryJobs(),
+            versions=MemoryVersions(),
+            artifacts=ArtifactStore(folder / "artifacts"),
+            doorbell=self.bell,
+            engine=self.engine,  # type: ignore[arg-type]
+            index=MemoryIndex(),
+            checks={"engine": self.engine.check},
+            clock=lambda: NOW,
+        )
+        self.app = create_app(self.services)
+        self.tenant, self.client = self.family("ours")
+        _, self.stranger = self.family("theirs")
+
+    def family(self, name: str) -> tuple[TenantId, TestClient]:
+        tenant, key = add_family(self.services.families, name, clock=lambda: NOW)
+        return tenant.id, TestClient(
+            self.app, headers={"Authorization": f"Bearer {key}"}, raise_server_exceptions=False
+        )
+
+    def elder(self, answers: int = 3) -> None:
+        body = {"elder_id": ELDER, "name": "李小明", "language": "zh"}
+        assert self.client.post("/elders", json=body).status_code == 201
+        for number in range(answers):
+            told = {"question": f"第{number}个问题？", "answer": f"我在第{number}个村子住过{number + 3}年。"}
+            assert self.client.post(f"/elders/{ELDER}/answers", json=told).json()["added"] == 1
+
+    def start(self, **more: object) -> dict[str, object]:
+        body = {"elder_id": ELDER, "elder_name": "李小明", "force_retrain": False} | more
+        answer = self.client.post("/train/start", json=body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def publish(self) -> ModelVersion:
+        version = ModelVersion(
+            tenant=self.tenant,
+            elder=ElderId(ELDER),
+            number=1,
+            name=model_name(self.tenant, ElderId(ELDER)),
+            key="k",
+            job=JobId("j"),
+            engine="llama_cpp",
+            base="smollm2-135m-instruct",
+            quantisation="q8_0",
+            size_bytes=5,
+            gguf_sha256="0",
+            system_prompt="你是李小明。",
+            language="zh",
+            memories_digest="d",
+            arms=(ArmScore(arm="base", recall=0.1, honesty=0.2),),
+            created_at=NOW,
+            is_active=True,
+        )
+        self.services.versions.add(self.tenant, version)
+        return version
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_starting_and_following_a_training_has_the_fifth_seeds_shapes(house: House) -> None:
+    house.elder()
+    started = house.start()
+    assert set(started) == {"success", "message", "job_id", "elder_id"} and started["success"] is True
+    assert str(started["job_id"]).startswith(f"{ELDER}_")
+    assert house.bell.rung == [(started["job_id"], "cpu")]
+    now = house.client.get(f"/train/progress/{started['job_id']}").json()
+    assert (now["status"], now["progress"], now["current_epoch"], now["elder_id"]) == ("queued", 0, 0, ELDER)
+    assert len(now["stages"]) == 13 and now["eta_seconds"] > 0
+
+
+def test_a_second_start_names_the_running_job(house: House) -> None:
+    house.elder()
+    job = house.start()["job_id"]
+    answer = house.client.post("/train/start", json={"elder_id": ELDER, "elder_name": "李小明"})
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "job_running"
+    assert answer.json()["error"]["details"]["job_id"] == job
+
+
+def test_too_few_memories_says_how_many_are_missing(house: House) -> None:
+    house.elder(answers=1)
+    answer = house.client.post(
+        "/train/start", json={"elder_id": ELDER}, headers={"Accept-Language": "zh-CN"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"] == {"have": 1, "need": 3, "missing": 2}
+    assert "2" in answer.json()["error"]["message"] and "记忆" in answer.json()["error"]["message"]
+
+
+def test_a_queue_that_is_down_keeps_the_job(house: House) -> None:
+    house.elder()
+    house.bell.is_broken = True
+    started = house.start()
+    assert house.services.jobs.get(house.tenant, started["job_id"]).status is JobStatus.QUEUED
+
+
+def test_a_cancelled_job_says_so_and_frees_the_elder(house: House) -> None:
+    house.elder()
+    job = house.start()["job_id"]
+    answer = house.client.post(f"/train/cancel/{job}").json()
+    assert answer["status"] == "cancelled" and answer["error"]["code"] == "cancelled"
+    assert house.client.get(f"/train/progress/{job}").json()["eta_seconds"] is None
+
+
+def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House) -> None:
+    house.elder()
+    job = house.start()["job_id"]
+    house.client.post(f"/train/cancel/{job}")
+    lines = house.client.get(f"/train/events/{job}").text
+    assert lines.index("event: job.queued") < lines.index("event: progress")
+    assert '"status":"cancelled"' in lines
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/models/{ELDER}"),
+        ("DELETE", f"/models/{ELDER}"),
+        ("GET", f"/export-jsonl/{ELDER}"),
+        ("POST", f"/elders/{ELDER}/answers"),
+        ("POST", f"/elders/{ELDER}/answers/bulk"),
+        ("PUT", f"/elders/{ELDER}/questions"),
+        ("POST", "/train/start"),
+        ("POST", "/chat"),
+        ("GET", "/train/progress/{job}"),
+        ("GET", "/train/events/{job}"),
+        ("POST", "/train/cancel/{job}"),
+    ],
+)
+def test_another_family_finds_nothing_and_changes_nothing(house: House, method: str, path: str) -> None:
+    house.elder()
+    house.publish()
+    job = str(house.start()["job_id"])
+    bodies = {"/chat": {"elder_id": ELDER, "message": "q"}, "/train/start": {"elder_id": ELDER}}
+    body = bodies.get(path) or ({"question": "q", "answer": "a"} if path.endswith("answers") else None)
+    answer = house.stranger.request(method, path.format(job=job), json=body)
+    assert answer.status_code == 404, answer.text
+    assert house.stranger.get("/models").json() == {"models": []}
+    assert house.stranger.get("/elders").json() == {"elders": []}
+    assert house.services.jobs.get(house.tenant, JobId(job)).status is JobStatus.QUEUED
+    assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+
+
+def test_every_route_but_health_and_the_page_refuses_a_missing_and_a_wrong_key(house: House) -> None:
+    anyone = TestClient(house.app, raise_server_exceptions=False)
+    wrong = {"Authorization": "Bearer hl_wrong"}
+    checked = 0
+    for path, methods in house.app.openapi()["paths"].items():
+        for method in methods:
+            if path == "/health":
+                continue
+            for headers in ({}, wrong):
+                answer = anyone.request(method, path.format_map(_Any()), headers=headers, json={})
+                assert answer.status_code == 401, f"{method} {path}"
+                assert answer.json()["error"]["code"] == "unauthorized"
+                checked += 1
+    assert checked >= 20
+    assert anyone.get("/health").status_code == 200
+    assert anyone.get("/").status_code == 200
+
+
+class _Any(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "x"
+
+
+@pytest.mark.parametrize("bad", ["../../etc/passwd", "", "a/b", "a b", ".hidden", "长", "x" * 65, "a\x00b"])
+def test_an_id_that_could_be_a_path_is_refused(house: House, bad: str) -> None:
+    answer = house.client.post("/elders", json={"elder_id": bad, "name": "n", "language": "en"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "bad_id"
+
+
+def test_an_encoded_path_in_an_elders_address_reaches_nothing(house: House) -> None:
+    for path in ("/models/..%2F..%2Fetc%2Fpasswd", "/export-jsonl/..%2f..%2fetc%2fpasswd", "/models/%2e%2e"):
+        assert house.client.get(path).status_code in (404, 422)
+
+
+def test_a_5_mb_answer_is_refused_and_nothing_is_kept(house: House) -> None:
+    house.elder()
+    answer = house.client.post(f"/elders/{ELDER}/answers", json={"question": "q", "answer": "字" * 1_700_000})
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "too_large"
+    huge = house.client.post(f"/elders/{ELDER}/answers/bulk", content=b"x" * 6_000_001)
+    assert huge.status_code == 413
+    assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+
+
+def test_a_body_without_a_declared_length_is_limited_too(house: House) -> None:
+    house.elder()
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(7):
+            yield b"x" * 1_000_000
+
+    answer = house.client.post(f"/elders/{ELDER}/answers/bulk", content=endless())
+    assert answer.status_code == 413
+
+
+def test_a_broken_line_is_named_and_nothing_of_the_file_is_kept(house: House) -> None:
+    house.elder()
+    body = b'{"question": "q", "answer": "good"}\n{"question": "q", "answer": \n'
+    answer = house.client.post(f"/elders/{ELDER}/answers/bulk", content=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["line"] == 2
+    assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+
+
+def test_a_refused_body_is_not_repeated_in_the_error(house: House) -> None:
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": 7, "conversation_history": "secret words"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "bad_input" and "secret words" not in answer.text
+
+
+def test_chat_answers_from_the_elders_memories_and_lists_them(house: House) -> None:
+    house.elder()
+    house.publish()
+    answer = house.client.post(
+        "/chat", json={"elder_id": ELDER, "message": "第1个村子住过几年？", "conversation_history": []}
+    ).json()
+    assert answer["success"] is True and answer["generated_by_ai"] is True
+    assert len(answer["memory_ids"]) == 3 and answer["memories"][0]["text"] in answer["response"]
+    system = house.engine.asked[0][0]
+    assert (system.role, system.content) == ("system", "你是李小明。")
+
+
+def test_a_new_answer_is_remembered_in_chat_at_once(house: House) -> None:
+    house.elder()
+    house.publish()
+    said = {"elder_id": ELDER, "message": "那只橘猫叫什么名字？"}
+    house.client.post("/chat", json=said)
+    house.client.post(f"/elders/{ELDER}/answers", json={"question": "猫？", "answer": "那只橘猫叫阿福。"})
+    texts = [memory["text"] for memory in house.client.post("/chat", json=said).json()["memories"]]
+    assert "那只橘猫叫阿福。" in texts
+
+
+def test_a_stream_says_memories_first_then_tokens_then_done(house: House) -> None:
+    house.elder()
+    house.publish()
+    said = {"elder_id": ELDER, "message": "one two", "stream": True, "retrieval": False}
+    kinds = [
+        line.removeprefix("event: ")
+        for line in house.client.post("/chat", json=said).text.splitlines()
+        if line.startswith("event: ")
+    ]
+    assert kinds == ["memories", "token", "token", "done"]
+
+
+def test_an_engine_that_is_down_is_a_503_that_says_so(house: House) -> None:
+    house.elder()
+    house.publish()
+    house.engine.is_down = True
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "q"})
+    assert answer.status_code == 503 and answer.json()["error"]["code"] == "engine_unavailable"
+    streamed = house.client.post("/chat", json={"elder_id": ELDER, "message": "q", "stream": True})
+    assert "event: error" in streamed.text
+    health = house.client.get("/health")
+    assert health.status_code == 503 and health.json()["parts"]["engine"]["is_up"] is False
+
+
+def test_an_elder_without_a_model_says_how_to_get_one(house: House) -> None:
+    house.elder()
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "q"})
+    assert answer.status_code == 404 and "/train/start" in answer.json()["error"]["message"]
+    assert house.client.post("/chat", json={"elder_id": "nobody", "message": "q"}).status_code == 404
+
+
+def test_deleting_a_model_removes_its_weights_and_keeps_the_memories(house: House) -> None:
+    house.elder()
+    version = house.publish()
+    weights = house.services.settings.artifacts_dir / house.tenant / ELDER / "merge" / "key"
+    weights.mkdir(parents=True)
+    answer = house.client.delete(f"/models/{ELDER}").json()
+    assert answer == {"success": True, "elder_id": ELDER, "deleted_versions": 1}
+    assert house.engine.deleted == [version.tag] and not weights.exists()
+    assert house.client.get(f"/models/{ELDER}").status_code == 404
+    assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+
+
+def test_a_model_in_training_cannot_be_deleted(house: House) -> None:
+    house.elder()
+    house.publish()
+    house.start()
+    assert house.client.delete(f"/models/{ELDER}").status_code == 409
+
+
+def test_the_export_is_read_back_as_it_was(house: House) -> None:
+    house.elder()
+    lines = house.client.get(f"/export-jsonl/{ELDER}")
+    assert lines.text.count("\n") == 3
+    house.client.post("/elders", json={"elder_id": "copy", "name": "n", "language": "zh"})
+    assert house.client.post("/elders/copy/answers/bulk", content=lines.content).json()["added"] == 3
+    ours, copy = (house.services.elders.answers(house.tenant, ElderId(one)) for one in (ELDER, "copy"))
+    assert [replace(one, told_at=None) for one in ours] == copy
+
+
+def test_the_api_documents_itself(house: House) -> None:
+    assert house.client.get("/docs").status_code == 200
