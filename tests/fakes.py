@@ -1,0 +1,35 @@
+"""Fakes: in-memory doubles of the ports. Each passes the same contract tests as the real one."""
+
+from __future__ import annotations
+
+from operator import mul
+
+from kernel.ids import ElderId, TenantId
+from kernel.ports import Embedder
+
+
+class MemoryIndex:
+    """A VectorIndex in a dict; `embeds` counts the texts that it had embedded."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._held: dict[tuple[TenantId, ElderId], tuple[str, dict[str, list[float]]]] = {}
+        self.embeds = 0
+
+    def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
+        if self._held.get((tenant, elder), ("", {}))[0] == digest:
+            return
+        self.embeds += len(texts)
+        vectors = self._embedder.embed(list(texts.values()), is_query=False)
+        self._held[tenant, elder] = (digest, dict(zip(texts, vectors, strict=True)))
+
+    def nearest(
+        self, tenant: TenantId, elder: ElderId, question: str, *, limit: int
+    ) -> list[tuple[str, float]]:
+        _, vectors = self._held.get((tenant, elder), ("", {}))
+        [asked] = self._embedder.embed([question], is_query=True)
+        found = [(name, sum(map(mul, asked, vector))) for name, vector in vectors.items()]
+        return sorted(found, key=lambda one: -one[1])[:limit]
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self._held.pop((tenant, elder), None)
