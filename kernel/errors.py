@@ -6,6 +6,7 @@
     │   │   ├── BadId
     │   │   ├── BadLine             a line of an uploaded file
     │   │   ├── TooLarge                                                         HTTP 413
+    │   │   ├── ContextTooLong      a question with its history and memories
     │   │   └── TooFewMemories
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
@@ -93,6 +94,13 @@ class TooLarge(BadInput):
     code = "too_large"
     zh = "{what} 超过了 {limit}。请拆成几条再提交。"
     status = 413
+
+
+class ContextTooLong(BadInput):
+    """The model reads {limit} tokens at most; this conversation is longer. Start a new one, or ask less."""
+
+    code = "context_too_long"
+    zh = "这段对话超过了模型能读的 {limit} 个词元。请缩短问题，或开始新的对话。"
 
 
 class TooFewMemories(BadInput):

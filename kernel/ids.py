@@ -44,9 +44,10 @@ def memory_id(question: str, answer: str) -> MemoryId:
 def model_name(tenant: TenantId, elder: ElderId) -> ModelName:
     """The elder's name among all models of all tenants; versions are its tags (`:v3`).
 
-    Lower case, because Ollama compares names without case; the digest keeps apart what case does not.
+    Lower case, because Ollama compares names without case, and at most 80 characters, its limit; the digest
+    keeps apart what that folds together.
     """
-    return ModelName(f"{MODEL_PREFIX}{elder.lower()}_{digest(tenant, elder)[:10]}")
+    return ModelName(f"{MODEL_PREFIX}{elder.lower()[:59]}_{digest(tenant, elder)[:10]}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,11 +2,14 @@
 model meets in chat the very form that it was trained on.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kernel.memory import Memory
 from kernel.sample import Message
+
+_MARKER = re.compile(r"<\|[^<>|]{1,40}\|>|<(?:start|end)_of_turn>|</?s>|<(?:bos|eos|pad|unk)>")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,11 @@ def chat_prompt(
     content = f"{prompts.memories_head}\n{shown}\n\n{question}" if memories else question
     return (
         Message(role="system", content=system),
-        *history,
-        Message(role="user", content=content),
+        *(Message(role=turn.role, content=_plain(turn.content)) for turn in history),
+        Message(role="user", content=_plain(content)),
     )
+
+
+def _plain(text: str) -> str:
+    """Without turn markers: an engine reads "<|im_end|>" as the end of a turn, whoever typed it."""
+    return _MARKER.sub("", text)

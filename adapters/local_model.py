@@ -1,0 +1,114 @@
+"""A GGUF in this process's memory, and the library that holds it there.
+
+The turn before stays in the cache, so the next one computes only what is new. Where answers are compared
+(evaluation), each begins from an empty cache: what llama.cpp computes for a token may depend, in the last
+bits, on how many tokens it computes at once.
+"""
+
+import codecs
+import contextlib
+import ctypes
+import functools
+import secrets
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from adapters.gguf_file import read_gguf
+from kernel.errors import ContextTooLong, EngineUnavailable
+from kernel.sample import Message
+
+
+class LocalModel:
+    """One model, one answer at a time: two threads must not use it at once."""
+
+    def __init__(self, path: Path, *, threads: int, context_tokens: int) -> None:
+        """Raises StageFailed for what is no GGUF, EngineUnavailable when llama.cpp cannot load it."""
+        self._gguf = read_gguf(path)
+        self._library = library()
+        context = min(context_tokens, self._gguf.trained_context or context_tokens)
+        try:
+            self._llama = self._library.Llama(
+                str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
+        except (ValueError, RuntimeError, MemoryError) as error:
+            reason = f"{path.name} of {path.parent.name} cannot be loaded: memory is short or it is damaged"
+            raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+        self._context_tokens = self._llama.n_ctx()
+
+    def answer(
+        self, messages: Sequence[Message], *, temperature: float, max_tokens: int, from_empty: bool = False
+    ) -> Generator[str]:
+        """Pieces of whole characters. `from_empty` forgets the turns before. Raises ContextTooLong."""
+        tokens = self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True)
+        room = self._context_tokens - len(tokens)
+        if room <= 0:
+            raise ContextTooLong(limit=self._context_tokens)
+        if from_empty:
+            self._llama.reset()
+        self._llama.set_seed(secrets.randbits(31))
+        characters = codecs.getincrementaldecoder("utf-8")("ignore")
+        for token in self._generate(tokens, temperature, min(max_tokens, room)):
+            if piece := characters.decode(self._llama.detokenize([token])):
+                yield piece
+
+    def close(self) -> None:
+        self._llama.close()
+
+    def _generate(self, tokens: list[int], temperature: float, limit: int) -> Iterator[int]:
+        vocabulary = self._library.llama_model_get_vocab(self._llama.model)
+        try:
+            with contextlib.closing(self._llama.generate(tokens, temp=temperature)) as generated:
+                for count, token in enumerate(generated, start=1):
+                    if self._library.llama_vocab_is_eog(vocabulary, token):
+                        return
+                    yield token
+                    if count >= limit:
+                        return
+        except RuntimeError as error:
+            self._llama.reset()  # half a batch may be in the cache
+            reason = "llama.cpp could not compute the answer"
+            raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+
+
+@functools.cache
+def library() -> ModuleType:
+    """llama_cpp, made fit for a server: without a word of its own, and without AMX."""
+    try:
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = "llama-cpp-python is not installed here; run `make setup`"
+        raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+    llama_cpp.llama_log_set(_silent(llama_cpp), ctypes.c_void_p(0))
+    _keep_standard_streams(llama_cpp)
+    if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
+        _without_extra_buffers(llama_cpp)
+    return llama_cpp
+
+
+@functools.cache
+def _silent(llama_cpp: ModuleType) -> Any:
+    """Kept for as long as the process lives, since C calls it."""
+    return llama_cpp.llama_log_callback(lambda level, text, data: None)
+
+
+def _keep_standard_streams(llama_cpp: ModuleType) -> None:
+    """`verbose=False` points the file descriptors 1 and 2 at /dev/null while a model loads: the whole process
+    loses its log, and a child started then is mute for life. The log callback above does what is needed.
+    """
+    llama_cpp._internals.suppress_stdout_stderr = lambda disable=True: contextlib.nullcontext()
+
+
+def _without_extra_buffers(llama_cpp: ModuleType) -> None:
+    """A library built by GCC 12 with AMX dies of SIGSEGV (see config/llama_cpp.cmake). One that was not built
+    by `make setup` still answers when its weights stay out of AMX's buffers.
+    """
+    default = llama_cpp.llama_cpp.llama_model_default_params
+
+    def params() -> Any:
+        made = default()
+        made.use_extra_bufts = False
+        return made
+
+    llama_cpp.llama_cpp.llama_model_default_params = params

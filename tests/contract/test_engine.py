@@ -1,0 +1,175 @@
+"""What every engine promises; a real SmolLM2 answers behind both of them."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.llama_cpp import LlamaCppEngine
+from adapters.ollama import OllamaEngine
+from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed
+from kernel.ports import ChatOptions, Engine
+from tests.engine_fixtures import a_version, ask, smollm2
+from tests.ollama_double import OllamaDouble
+
+GREEDY = ChatOptions(temperature=0.0, max_tokens=12)
+TALE = ChatOptions(temperature=0.0, max_tokens=400)
+CONTEXT_TOKENS = 512
+
+
+@pytest.fixture(scope="module", params=["llama_cpp", "ollama"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One for the module: what a test leaves behind is under an elder of its own."""
+    if request.param == "llama_cpp":
+        folder = tmp_path_factory.mktemp("gguf")
+        embedded = LlamaCppEngine(folder, threads=1, context_tokens=CONTEXT_TOKENS)
+        yield embedded
+        embedded.close()
+        return
+    with OllamaDouble() as double:
+        served = OllamaEngine(double.url, context_tokens=CONTEXT_TOKENS)
+        yield served
+        served.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered(engine: Engine) -> None:
+    for number in (1, 2):
+        engine.register(a_version(number), smollm2())
+
+
+def test_it_says_that_it_is_well(engine: Engine) -> None:
+    engine.check()
+
+
+def test_registering_again_is_harmless(engine: Engine) -> None:
+    engine.register(a_version(1), smollm2())
+
+    assert engine.has(a_version(1))
+    assert "".join(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
+
+
+def test_the_pieces_come_one_by_one_and_join_to_the_same_answer_each_time(engine: Engine) -> None:
+    first = list(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
+    other = "".join(engine.chat(a_version(1), ask("What did you cook on Sundays?"), GREEDY))
+    again = list(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
+
+    assert len(first) > 1
+    assert "".join(first) == "".join(again) != other
+
+
+def test_chinese_comes_whole(engine: Engine) -> None:
+    text = "我出生在苏州，妈妈星期天煮鳝鱼面。"
+    repeat = ask(f"Repeat this exactly, and say nothing else: {text}")
+
+    pieces = list(engine.chat(a_version(1), repeat, ChatOptions(temperature=0.0, max_tokens=60)))
+
+    assert text[1:] in "".join(pieces)
+    assert not any("\ufffd" in piece for piece in pieces)
+    assert any(len(piece.encode()) > len(piece) for piece in pieces)
+
+
+def test_an_answer_that_nobody_wants_any_more_frees_the_model_at_once(engine: Engine) -> None:
+    long = engine.chat(a_version(1), ask("Tell me the whole story of your life."), TALE)
+    next(long)
+    started = time.monotonic()
+    next(long)
+    per_piece = time.monotonic() - started
+
+    long.close()  # type: ignore[attr-defined]
+    started = time.monotonic()
+    next(iter(engine.chat(a_version(1), ask("Tell me the whole story of your life."), GREEDY)))
+
+    assert time.monotonic() - started < max(1.0, 20 * per_piece)
+
+
+def test_a_version_that_was_never_registered_is_not_answered(engine: Engine) -> None:
+    stranger = a_version(elder="STRANGER")
+
+    assert not engine.has(stranger)
+    with pytest.raises(EngineUnavailable, match="train again, or roll back"):
+        next(iter(engine.chat(stranger, ask("Hello"), GREEDY)))
+
+
+def test_deleting_twice_is_harmless(engine: Engine) -> None:
+    goner = a_version(elder="GONER")
+    engine.register(goner, smollm2())
+
+    engine.delete(goner)
+    engine.delete(goner)
+
+    assert not engine.has(goner)
+    with pytest.raises(EngineUnavailable):
+        next(iter(engine.chat(goner, ask("Hello"), GREEDY)))
+
+
+def test_deleting_a_version_leaves_the_others(engine: Engine) -> None:
+    engine.register(a_version(3), smollm2())
+
+    engine.delete(a_version(3))
+
+    assert engine.has(a_version(1))
+
+
+def test_what_is_no_gguf_is_not_registered(engine: Engine, tmp_path: Path) -> None:
+    impostor = tmp_path / "model.gguf"
+    impostor.write_bytes(b"MZ" + b"\0" * 4096)
+
+    with pytest.raises(StageFailed, match="not a whole GGUF"):
+        engine.register(a_version(elder="IMPOSTOR"), impostor)
+
+    assert not engine.has(a_version(elder="IMPOSTOR"))
+
+
+def test_a_gguf_cut_off_in_its_header_is_not_registered(engine: Engine, tmp_path: Path) -> None:
+    half = tmp_path / "model.gguf"
+    half.write_bytes(smollm2().read_bytes()[:100_000])
+
+    with pytest.raises(StageFailed, match="not a whole GGUF"):
+        engine.register(a_version(elder="HALF"), half)
+
+
+def test_a_conversation_beyond_the_context_is_refused_and_not_cut(engine: Engine) -> None:
+    with pytest.raises(ContextTooLong, match="512 tokens"):
+        next(iter(engine.chat(a_version(1), ask("Remember this. " * 600), GREEDY)))
+
+    assert "".join(engine.chat(a_version(1), ask("Hello"), GREEDY))
+
+
+def test_two_conversations_at_once_never_mix(engine: Engine) -> None:
+    questions = {1: "Where were you born?", 2: "Count from one to ten."}
+    alone = {
+        number: "".join(engine.chat(a_version(number), ask(question), GREEDY))
+        for number, question in questions.items()
+    }
+    together: dict[int, str] = {}
+
+    def talk(number: int) -> None:
+        together[number] = "".join(engine.chat(a_version(number), ask(questions[number]), GREEDY))
+
+    threads = [threading.Thread(target=talk, args=(number,)) for number in questions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert together == alone
+
+
+def test_two_conversations_with_one_version_wait_for_each_other(engine: Engine) -> None:
+    questions = ["Where were you born?", "Count from one to ten.", "What is your name?"]
+    alone = {question: "".join(engine.chat(a_version(1), ask(question), GREEDY)) for question in questions}
+    together: dict[str, str] = {}
+
+    def talk(question: str) -> None:
+        together[question] = "".join(engine.chat(a_version(1), ask(question), GREEDY))
+
+    threads = [threading.Thread(target=talk, args=(question,)) for question in questions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert together == alone
