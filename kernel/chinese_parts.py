@@ -17,6 +17,7 @@ from kernel import chinese_words as lists
 Kind = Literal["noun", "person", "place", "time", "age", "amount", "quote", "verb", "other", "unknown"]
 
 _NUMBER = "[0-9〇零一二两三四五六七八九十百千万几半]"
+_FIRST = "[0-9一二两三四五六七八九十百千几半]"
 _YEAR = r"(?:[一二][〇零一二三四五六七八九]{3}|(?<!\d)(?:1[89]|20)\d\d)"
 _TIME = re.compile(
     rf"{_YEAR}年?(?:{_NUMBER}+月(?:{_NUMBER}+[号日])?)?"
@@ -25,7 +26,7 @@ _TIME = re.compile(
 _AGE = re.compile(rf"{_NUMBER}+[来多]?岁")
 _MEASURE = rf"(?:{'|'.join(sorted(lists.LONG_MEASURES, key=len, reverse=True))}|[{lists.MEASURES}])"
 _AMOUNT = re.compile(
-    rf"(?:{_NUMBER}+[来多]?大?{_MEASURE}(?:{_NUMBER}+{_MEASURE}?)*(?:[多半])?(?:钱)?|[\d.]+{_MEASURE})"
+    rf"(?:{_FIRST}{_NUMBER}*[来多]?大?{_MEASURE}(?:{_NUMBER}+{_MEASURE}?)*(?:[多半])?(?:钱)?|[\d.]+{_MEASURE})"
 )
 _ORDINAL = re.compile(rf"(?:第|头){_NUMBER}{_MEASURE}")
 _QUOTE = re.compile(r"《[^》]{1,20}》|“[^”]{1,14}”|「[^」]{1,14}」|『[^』]{1,14}』")
@@ -33,7 +34,8 @@ _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9'’-]*|\d+")
 _CALLED = re.compile(r"(?:名叫|小名叫|就叫|叫做|叫作|叫|姓)([\u4e00-\u9fff]{2,3})(?=[，。、；！？,.;!?]|$)")
 _HANZI = re.compile(r"[\u3400-\u9fff]")
 _NAME_OF_PLACE = re.compile(rf"[\u4e00-\u9fff]{{1,4}}[{lists.NAME_ENDINGS}]")
-_OLD_YOUNG = re.compile(rf"老[{lists.SURNAMES}]|小[{lists.SURNAMES}]|小[{lists.GIVEN}]|阿[\u4e00-\u9fff]")
+_PET_NAMES = "芳梅兰英红玉琴燕莉萍霞敏静丽娟军伟强刚明华平云芬珍凤娥勇杰涛波宝芸倩娜婷"
+_OLD_YOUNG = re.compile(rf"老[{lists.SURNAMES}]|小[{lists.SURNAMES}]|小[{_PET_NAMES}]|阿[\u4e00-\u9fff]")
 _FULL_NAME = re.compile(rf"[{lists.SURNAMES}][{lists.GIVEN}]{{2}}")
 _SHORT_NAME = re.compile(rf"[{lists.SURNAMES}][{lists.GIVEN}]")
 
@@ -142,6 +144,7 @@ def _repeated(texts: Iterable[str]) -> list[str]:
         if count > 1
         and all(_HANZI.match(one) and one not in single and one not in _PARTICLES for one in gram)
         and not re.search(f"{_NUMBER}|[{lists.MEASURES}年]", gram)
+        and gram[0] not in lists.NAME_ENDINGS
         and not (len(gram) == 3 and (gram[:2] in _LEXICON or gram[1:] in _LEXICON))
     )
 

@@ -1,8 +1,15 @@
 """Notes (L1): what one memory says, pulled apart: title, summary, insight, keywords, people, places, dates."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kernel.ids import MemoryId
+
+if TYPE_CHECKING:
+    from kernel.memory import Memories
+    from kernel.ports import Teacher
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,3 +29,10 @@ class Note:
 class Notes:
     language: str
     items: tuple[Note, ...]
+
+
+def write_notes(memories: Memories, *, teacher: Teacher) -> Notes:
+    """One note a memory, in the memories' order."""
+    return Notes(
+        language=memories.language, items=tuple(teacher.write_note(memory) for memory in memories.items)
+    )
