@@ -7,10 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 LANGUAGE_OF_DEMO ?= en
 
-# llama-cpp-python comes as source only. Of its 193 compile steps 78 are what we use: no multimodal library,
-# no common library. GGML_NATIVE stays on, so the result is for this machine's processor.
+# llama-cpp-python comes as source only; config/llama_cpp.cmake says what of it is compiled, and why. Its wheel is
+# kept in a folder of our own: pip's cache would give back one that was compiled in another way.
+LLAMA_CPP := $(shell grep '^llama_cpp_python==' constraints.txt)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/heirloom
+WHEELS := $(CACHE)/$(shell (cat config/llama_cpp.cmake; echo "$(LLAMA_CPP) $(CMAKE_ARGS)"; uname -m; grep -m1 'model name' /proc/cpuinfo 2>/dev/null) | cksum | cut -d' ' -f1)
+COMPILE := CMAKE_ARGS="-DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/config/llama_cpp.cmake $(CMAKE_ARGS)"
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
-COMPILE := CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" SKBUILD_BUILD_TARGETS=llama
 
 .PHONY: help setup demo up test test-unit lint format bench chaos clean
 
@@ -24,8 +28,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module: apt install python3.11-venv"; exit 1; }
 	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++ (macOS: xcode-select --install)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(COMPILE) $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
-		-c constraints.txt -e '.[train,graph,embedded,dev]'
+	ls $(WHEELS)/*.whl >/dev/null 2>&1 || $(COMPILE) $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(WHEELS) $(LLAMA_CPP)
+	$(PIP) install --progress-bar off --find-links $(WHEELS) -c constraints.txt -e '.[train,graph,embedded,dev]'
 	$(BIN)/python -m adapters.converter vendor/llama.cpp
 	@touch $@
 

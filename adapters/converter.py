@@ -23,6 +23,7 @@ from kernel.errors import StageFailed
 from kernel.ports import Report
 
 _PACKAGE = "llama-cpp-python"
+CONVERTER_ONLY = "llama_cpp"  #: subfolder of a transformers folder, for the converter alone
 _MARKER = "heirloom.json"
 _WANTED = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE", "conversion/", "gguf-py/gguf/")
 _MAGIC = b"GGUF"
@@ -60,19 +61,27 @@ def is_prepared(folder: Path) -> bool:
 def convert(converter: Path, hf_folder: Path, gguf: Path, *, outtype: str, log: Path) -> None:
     """Write `hf_folder` as `gguf` (outtype "f16", "bf16" or "f32"); the converter's words go to `log`.
 
-    The converter writes the folder's name into the GGUF, so it is shown a link whose name is always the
-    same: equal folders give equal bytes. Raises StageFailed.
+    The converter writes the folder's name into the GGUF, so it is shown links in a folder whose name is
+    always the same: equal folders give equal bytes. Raises StageFailed.
     """
-    with tempfile.TemporaryDirectory() as temporary, log.open("ab") as words:
-        link = Path(temporary) / "heirloom"
-        link.symlink_to(hf_folder.resolve(), target_is_directory=True)
-        command = [sys.executable, str(converter / "convert_hf_to_gguf.py"), str(link)]
+    with tempfile.TemporaryDirectory(prefix="heirloom-") as temporary, log.open("ab") as words:
+        shown = _links(hf_folder, Path(temporary) / "heirloom")
+        command = [sys.executable, str(converter / "convert_hf_to_gguf.py"), str(shown)]
         command += ["--outfile", str(gguf.resolve()), "--outtype", outtype]
-        done = subprocess.run(  # noqa: S603 - our own files, no shell
+        done = subprocess.run(
             tied_to_parent(command), env=_environment(), stdout=words, stderr=words, check=False
         )
     if done.returncode != 0 or not _is_gguf(gguf):
         raise StageFailed(stage="convert_gguf", reason=f"llama.cpp's converter ended with {_last_line(log)}")
+
+
+def _links(hf_folder: Path, shown: Path) -> Path:
+    shown.mkdir()
+    for folder in (hf_folder, hf_folder / CONVERTER_ONLY):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.is_file():
+                (shown / file.name).symlink_to(file.resolve())
+    return shown
 
 
 def _last_line(log: Path) -> str:
@@ -93,10 +102,10 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _download(folder: Path) -> Path:
-    """Through pip, for its index, find-links, proxy and certificates; it reads metadata but compiles nothing."""
+    """Through pip, for its index, find-links, proxy and certificates. pip asks for metadata: no compiling."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", _PACKAGE]
     command += ["--dest", str(folder), f"{_PACKAGE}=={version(_PACKAGE)}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = sorted(folder.glob("*.tar.gz"))
     if done.returncode != 0 or not found:
         why = (done.stderr.strip().splitlines() or ["no source distribution"])[-1]

@@ -81,13 +81,14 @@ _LABELS = {
     "PER": EntityType.PERSON, "nz": EntityType.OBJECT, "nw": EntityType.OBJECT,
 }  # fmt: skip
 _DULL_EN = frozenset(
-    """anything anybody bit bottom child day end everything everybody everyone evening front girl boy half
-    hour house inch kind life lot man men middle mile minute moment month morning mother father name night nobody
-    nothing one other pair part people person penny piece place pound round shilling guinea side soul somebody
-    something sort start summer winter spring autumn thing time top two way week woman women word work year
-    yard brother sister husband wife son daughter parent family grandmother grandfather world reason everyone
-    today tomorrow yesterday foot hand head eye face back knee waist finger fortnight secret start finish best
-    first last fright home town village friend neighbour""".split()
+    """anything anybody bit bottom child day end everything everybody everyone evening front girl boy
+    half hour house inch kind life lot man men middle mile minute moment month morning mother father
+    name night nobody nothing one other pair part people person penny piece place pound round
+    shilling guinea side soul somebody something sort start summer winter spring autumn thing time
+    top two way week woman women word work year yard brother sister husband wife son daughter parent
+    family grandmother grandfather world reason everyone today tomorrow yesterday foot hand head eye
+    face back knee waist finger fortnight secret start finish best first last fright home town
+    village friend neighbour""".split()
 )
 _DULL_ZH = frozenset(
     """

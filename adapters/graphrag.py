@@ -1,19 +1,18 @@
-"""GraphRAG: the entity graph, indexed in a subprocess of its own.
+"""GraphRAG's parent side: the notes go to its program, the entity graph comes back.
 
-Importing graphrag patches asyncio for the whole process and leaves half-written tables behind when it fails:
-so each build is one program (adapters/graphrag_program.py) with one fresh folder, and is rebuilt in full.
+One fresh folder a build, removed afterwards: a failed run leaves mixed files, and all of them hold the
+elder's words.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from adapters.program import run_program
-from kernel.graph import EntityGraph
+from kernel.graph import Community, Entity, EntityGraph, EntityType, Relationship
 
 if TYPE_CHECKING:
     from kernel.note import Notes
@@ -21,14 +20,43 @@ if TYPE_CHECKING:
 
 
 class GraphRagIndexer:
-    """Implements kernel.ports.GraphIndexer."""
+    """Implements kernel.ports.GraphIndexer. The same notes give the same graph, byte for byte."""
 
     def index(self, notes: Notes, *, scratch: Path, report: Report) -> EntityGraph:
-        """The same notes give the same graph, byte for byte. Raises StageFailed."""
+        """Raises StageFailed, and whatever `report` raises; then the program is gone."""
+        scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="graph-", dir=scratch))
         request = {
             "language": notes.language,
-            "folder": str(scratch),
-            "notes": [{"id": note["memory_id"], "text": note["text"]} for note in map(asdict, notes.items)],
+            "folder": str(folder.resolve()),
+            "notes": [{"memory_id": note.memory_id, "text": note.text} for note in notes.items],
         }
-        found = run_program("adapters.graphrag_program", request, folder=scratch, report=report)
-        return TypeAdapter(EntityGraph).validate_python(found)
+        try:
+            found = run_program("adapters.graphrag_program", request, folder=folder, report=report)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return _graph(found)
+
+
+def _graph(found: dict[str, Any]) -> EntityGraph:
+    return EntityGraph(
+        entities=tuple(
+            Entity(
+                title=one["title"],
+                type=EntityType(one["type"]),
+                description=one["description"],
+                memory_ids=tuple(one["memory_ids"]),
+            )
+            for one in found["entities"]
+        ),
+        relationships=tuple(
+            Relationship(**{**one, "memory_ids": tuple(one["memory_ids"])}) for one in found["relationships"]
+        ),
+        communities=tuple(
+            Community(
+                level=one["level"], titles=tuple(one["titles"]), memory_ids=tuple(one["memory_ids"])
+            )
+            for one in found["communities"]
+        ),
+        failed_memory_ids=tuple(found["failed"]),
+    )

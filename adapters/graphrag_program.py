@@ -1,28 +1,33 @@
-"""The program that runs GraphRAG: `python -m adapters.graphrag_program REQUEST.json RESULT.json`.
+"""The GraphRAG program: notes in, an entity graph out. `python -m adapters.graphrag_program REQUEST RESULT`.
 
-GraphRAG's own fast extractor needs downloads and rejects Chinese, so the extraction is a workflow of ours over
-the offline entity finder; base text units, finalising and Leiden communities are GraphRAG's.
+A process of its own, because GraphRAG patches asyncio when it is imported. It runs GraphRAG 3.3's pipeline
+with one workflow of our own in the place of the LLM's extraction: mentions from the offline finder, related
+when they stand in one sentence, or, names only, in one memory. GraphRAG counts degrees and finds the Leiden
+communities. Its ids are new at each run and are left behind: titles are the keys.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
-import shutil
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm fetches a file from the web when imported
+
+import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.entity_finder import OfflineEntityFinder
 from adapters.program import Say, program_main
+from kernel.graph import EntityType
 from kernel.language import sentences
-from kernel.ports import Mention
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
+
+    from kernel.ports import EntityFinder
 
 WORKFLOWS = [
     "create_base_text_units",
@@ -32,181 +37,237 @@ WORKFLOWS = [
     "create_communities",
     "create_final_text_units",
 ]
-SEED = 7  #: of the Leiden clustering
-_SAME_SENTENCE, _SAME_MEMORY = 2.0, 1.0  #: weights of a relationship
-_CREATED = "2026-01-01T00:00:00"  # GraphRAG wants a date of each document; ours are told elsewhere
-
-Row = dict[str, Any]
-
-
-def run(request: Mapping[str, Any], say: Say) -> Row:
-    notes = {note["id"]: note["text"] for note in request["notes"]}
-    mentions, failed = _find(notes, request["language"], say)
-    entities, relationships = entity_rows(mentions), relationship_rows(mentions, notes)
-    if not entities or not relationships:  # GraphRAG takes neither for an error
-        return _graph(entities, relationships, [], failed)
-    tables = _index(notes, entities, relationships, Path(request["folder"]) / "graphrag")
-    say(1.0)
-    return _graph(entities, relationships, _communities(tables), failed)
+CHUNK_TOKENS = 8000  #: longer than any memory: one note, one text unit
+LONGEST_DESCRIPTION = 300  #: characters
+_RELATIVES = frozenset(
+    "MOTHER FATHER GRANDMOTHER GRANDFATHER BROTHER SISTER HUSBAND WIFE SON DAUGHTER AUNT UNCLE COUSIN".split()
+)
+EXTRACTED = 0.7  #: share of the work that is done when the mentions are found
 
 
-def entity_rows(mentions: Mapping[str, list[Mention]]) -> list[Row]:
-    """One row a title; a title found as two types is of the one found most often."""
-    types: dict[str, Counter[str]] = defaultdict(Counter)
-    memories: dict[str, set[str]] = defaultdict(set)
-    for memory, found in mentions.items():
-        for mention in found:
-            types[mention.title.upper()][mention.type.value] += 1
-            memories[mention.title.upper()].add(memory)
-    return [
-        {
-            "title": title,
-            "type": min(types[title].items(), key=lambda one: (-one[1], one[0]))[0],
-            "description": title,
-            "memory_ids": sorted(memories[title]),
-        }
-        for title in sorted(types)
-    ]
+@dataclass(kw_only=True)
+class Node:
+    """An entity while it is gathered."""
+
+    types: Counter[str] = field(default_factory=Counter)  #: what its mentions said
+    description: str = ""
+    memory_ids: set[str] = field(default_factory=set)
 
 
-def relationship_rows(mentions: Mapping[str, list[Mention]], notes: Mapping[str, str]) -> list[Row]:
-    """Two entities told of together; more when it is in one sentence."""
-    weights: Counter[tuple[str, str]] = Counter()
-    memories: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for memory, found in mentions.items():
-        for pair, weight in _pairs(found, notes[memory]):
-            weights[pair] += weight  # type: ignore[assignment]
-            memories[pair].add(memory)
-    return [
-        {
-            "source": pair[0],
-            "target": pair[1],
-            "description": f"{pair[0]} / {pair[1]}",
-            "weight": float(weights[pair]),
-            "memory_ids": sorted(memories[pair]),
-        }
-        for pair in sorted(weights)
-    ]
+@dataclass(kw_only=True)
+class Edge:
+    weight: float = 0.0
+    description: str = ""
+    memory_ids: set[str] = field(default_factory=set)
 
 
-def _find(
-    notes: Mapping[str, str], language: str, say: Say
-) -> tuple[dict[str, list[Mention]], list[str]]:
-    """Mentions by memory; a note that the finder gives up on is named, and fails nothing else."""
-    finder = OfflineEntityFinder()
-    found: dict[str, list[Mention]] = {}
-    failed: list[str] = []
-    for number, (memory, text) in enumerate(notes.items()):
+@dataclass(kw_only=True)
+class Extraction:
+    nodes: dict[str, Node] = field(default_factory=lambda: defaultdict(Node))
+    edges: dict[tuple[str, str], Edge] = field(default_factory=lambda: defaultdict(Edge))
+    failed: list[str] = field(default_factory=list)
+
+
+def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Request: {language, notes: [{memory_id, text}], folder}. Result: the graph's lists, as plain values."""
+    from adapters.entity_finder import OfflineEntityFinder
+
+    extraction = extract(request["notes"], request["language"], OfflineEntityFinder(), say)
+    communities: list[dict[str, Any]] = []
+    if extraction.edges:  # GraphRAG raises on a graph without any
+        tables = asyncio.run(build(request["notes"], extraction, Path(request["folder"])))
+        communities = _communities(*tables, extraction)
+    return {**_as_lists(extraction), "communities": communities, "failed": sorted(extraction.failed)}
+
+
+def extract(notes: Sequence[dict[str, str]], language: str, finder: EntityFinder, say: Say) -> Extraction:
+    """Mentions of every note, gathered by upper-cased title. A note that fails is noted, and passed over."""
+    found: list[tuple[str, str, list[tuple[str, str]]]] = []
+    failed = []
+    for number, note in enumerate(notes, 1):
         try:
-            found[memory] = finder.find(text, language)
-        except Exception as error:
-            logging.warning("the entity finder gave up on %s: %s", memory, type(error).__name__)
-            failed.append(memory)
-        say(0.5 * (number + 1) / len(notes))
-    return found, failed
+            for sentence in sentences(note["text"]):
+                mentions = finder.find(sentence, language)
+                keys = [(" ".join(mention.title.upper().split()), mention.type.value) for mention in mentions]
+                found.append((note["memory_id"], sentence, keys))
+        except Exception:
+            failed.append(note["memory_id"])
+        say(EXTRACTED * number / len(notes), notes=number)
+    return _gather([one for one in found if one[0] not in failed], failed)
 
 
-def _pairs(found: Iterable[Mention], text: str) -> Iterable[tuple[tuple[str, str], float]]:
-    told = sentences(text)
-    for one, other in combinations(sorted({mention.title for mention in found}), 2):
-        if one.upper() == other.upper():
-            continue
-        together = any(one in sentence and other in sentence for sentence in told)
-        first, second = sorted((one.upper(), other.upper()))
-        yield (first, second), _SAME_SENTENCE if together else _SAME_MEMORY
+def _gather(found: Sequence[tuple[str, str, list[tuple[str, str]]]], failed: list[str]) -> Extraction:
+    same = _aliases(key for _, _, keys in found for key in keys)
+    extraction = Extraction(failed=failed)
+    named: dict[str, set[str]] = defaultdict(set)
+    for memory, sentence, keys in found:
+        for key, kind in keys:
+            node = extraction.nodes[same.get(key, key)]
+            node.types[kind] += 1
+            node.memory_ids.add(memory)
+            node.description = node.description or sentence[:LONGEST_DESCRIPTION]
+            if kind != EntityType.OBJECT:
+                named[memory].add(same.get(key, key))
+        _relate(extraction, {same.get(key, key) for key, _ in keys}, memory, sentence, 2.0)
+    for memory, titles in named.items():
+        _relate(extraction, titles, memory, "", 1.0)
+    return extraction
 
 
-def _index(
-    notes: Mapping[str, str], entities: list[Row], relationships: list[Row], folder: Path
-) -> "dict[str, pandas.DataFrame]":
-    """Run GraphRAG over the rows; its tables. Raises RuntimeError with the failed workflow's name."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # before any import of litellm: it would ask the web
-    import pandas
+def _relate(extraction: Extraction, titles: set[str], memory: str, sentence: str, weight: float) -> None:
+    for pair in combinations(sorted(titles), 2):
+        edge = extraction.edges[pair]
+        edge.weight += weight
+        edge.memory_ids.add(memory)
+        edge.description = edge.description or sentence[:LONGEST_DESCRIPTION]
+
+
+def _aliases(keys: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A first name alone is the one person who is also named in full: ARTHUR is ARTHUR WHITCOMBE.
+
+    A relative is not: one grandmother may be AGNES, and the other have no name.
+    """
+    people = {key for key, kind in keys if kind == EntityType.PERSON}
+    full: dict[str, set[str]] = defaultdict(set)
+    for person in people:
+        first, _, rest = person.partition(" ")
+        if rest and first not in _RELATIVES:
+            full[first].add(person)
+    return {first: next(iter(names)) for first, names in full.items() if first in people and len(names) == 1}
+
+
+async def build(
+    notes: Sequence[dict[str, str]], extraction: Extraction, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """GraphRAG's (communities, entities) tables."""
+    import pandas as pd
     from graphrag.api import build_index
-    from graphrag.index.typing.workflow import WorkflowFunctionOutput
     from graphrag.index.workflows.factory import PipelineFactory
 
-    async def extract(config: Any, context: Any) -> WorkflowFunctionOutput:
-        provider = context.output_table_provider
-        units = await provider.read_dataframe("text_units")
-        unit_of = dict(zip(units["document_id"], units["id"], strict=True))
-        await provider.write_dataframe("entities", pandas.DataFrame(_with_units(entities, unit_of)))
-        await provider.write_dataframe("relationships", pandas.DataFrame(_with_units(relationships, unit_of)))
-        return WorkflowFunctionOutput(result=None)
-
-    PipelineFactory.register("extract_graph_local", extract)
-    documents = pandas.DataFrame(
-        [
-            {
-                "id": memory,
-                "human_readable_id": number,
-                "title": memory,
-                "text": f"{memory}\n{text}",  # a text unit's id is its text's digest: equal words are two memories
-                "creation_date": _CREATED,
-                "raw_data": None,
-            }
-            for number, (memory, text) in enumerate(notes.items())
-        ]
+    PipelineFactory.register("extract_graph_local", _workflow(extraction))
+    documents = pd.DataFrame(
+        {
+            "id": note["memory_id"],
+            "human_readable_id": number,
+            "title": note["memory_id"],
+            "text": note["text"],
+            "creation_date": "",
+            "raw_data": None,
+        }
+        for number, note in enumerate(notes)
     )
-    shutil.rmtree(folder, ignore_errors=True)
-    for result in asyncio.run(build_index(config=_config(folder), input_documents=documents)):
+    for result in await build_index(config=_config(folder), input_documents=documents):
         if result.error is not None:
-            raise RuntimeError(f"GraphRAG's {result.workflow} failed") from result.error
-    return {
-        name: pandas.read_parquet(folder / "output" / f"{name}.parquet") for name in ("entities", "communities")
-    }
+            raise result.error
+    output = folder / "output"
+    return pd.read_parquet(output / "communities.parquet"), pd.read_parquet(output / "entities.parquet")
 
 
 def _config(folder: Path) -> Any:
     from graphrag.config.models.cluster_graph_config import ClusterGraphConfig
     from graphrag.config.models.graph_rag_config import GraphRagConfig
-    from graphrag_llm.config import ModelConfig
+    from graphrag.config.models.reporting_config import ReportingConfig
+    from graphrag_cache import CacheConfig
+    from graphrag_chunking.chunking_config import ChunkingConfig
     from graphrag_storage import StorageConfig
 
-    nobody = ModelConfig(type="litellm", model_provider="openai", model="none", api_key="none")
     return GraphRagConfig(
-        completion_models={"default_completion_model": nobody},
-        embedding_models={"default_embedding_model": nobody},
         workflows=WORKFLOWS,
         input_storage=StorageConfig(type="memory"),
         output_storage=StorageConfig(type="file", base_dir=str(folder / "output")),
-        reporting={"base_dir": str(folder / "logs")},
-        cluster_graph=ClusterGraphConfig(use_lcc=False, seed=SEED),
+        reporting=ReportingConfig(base_dir=str(folder / "logs")),
+        cache=CacheConfig(type="none"),
+        chunking=ChunkingConfig(size=CHUNK_TOKENS, overlap=0),
+        cluster_graph=ClusterGraphConfig(use_lcc=False),
     )
 
 
-def _with_units(rows: list[Row], unit_of: Mapping[str, str]) -> list[Row]:
+def _workflow(extraction: Extraction) -> Any:
+    """A GraphRAG workflow that writes the extraction as the tables `entities` and `relationships`."""
+
+    async def extract_graph_local(config: Any, context: Any) -> Any:
+        import pandas as pd
+        from graphrag.data_model.data_reader import DataReader
+        from graphrag.index.typing.workflow import WorkflowFunctionOutput
+
+        units = await DataReader(context.output_table_provider).text_units()
+        unit_of = dict(zip(units["document_id"], units["id"], strict=True))
+        entities = pd.DataFrame(_entity_rows(extraction, unit_of))
+        relationships = pd.DataFrame(_relationship_rows(extraction, unit_of))
+        await context.output_table_provider.write_dataframe("entities", entities)
+        await context.output_table_provider.write_dataframe("relationships", relationships)
+        return WorkflowFunctionOutput(result=None)
+
+    return extract_graph_local
+
+
+def _entity_rows(extraction: Extraction, unit_of: dict[str, str]) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in row.items() if name != "memory_ids"}
-        | {
-            "text_unit_ids": [unit_of[memory] for memory in row["memory_ids"]],
-            "frequency": len(row["memory_ids"]),
+        {
+            "title": title,
+            "type": _type(node),
+            "description": node.description,
+            "text_unit_ids": sorted({unit_of[one] for one in node.memory_ids if one in unit_of}),
+            "frequency": len(node.memory_ids),
         }
-        for row in rows
+        for title, node in sorted(extraction.nodes.items())
     ]
 
 
-def _communities(tables: "Mapping[str, pandas.DataFrame]") -> list[Row]:
-    titles = dict(zip(tables["entities"]["id"], tables["entities"]["title"], strict=True))
+def _relationship_rows(extraction: Extraction, unit_of: dict[str, str]) -> list[dict[str, Any]]:
     return [
-        {"level": int(row.level), "titles": sorted(titles[one] for one in row.entity_ids)}
-        for row in tables["communities"].itertuples()
+        {
+            "source": source,
+            "target": target,
+            "description": edge.description,
+            "weight": edge.weight,
+            "text_unit_ids": sorted({unit_of[one] for one in edge.memory_ids if one in unit_of}),
+        }
+        for (source, target), edge in sorted(extraction.edges.items())
     ]
 
 
-def _graph(entities: list[Row], relationships: list[Row], communities: list[Row], failed: list[str]) -> Row:
-    """Our graph's JSON: sorted, and with no id of GraphRAG's."""
-    memories = {row["title"]: row["memory_ids"] for row in entities}
-    told = [
-        row | {"memory_ids": sorted({memory for title in row["titles"] for memory in memories[title]})}
-        for row in communities
-    ]
+def _communities(
+    communities: pd.DataFrame, entities: pd.DataFrame, extraction: Extraction
+) -> list[dict[str, Any]]:
+    """By titles in the place of GraphRAG's ids; the memories are those that relate two of its members."""
+    title_of = dict(zip(entities["id"], entities["title"], strict=True))
+    found = []
+    for level, ids in zip(communities["level"], communities["entity_ids"], strict=True):
+        titles = sorted(title_of[one] for one in ids)
+        edges = (extraction.edges.get(pair) for pair in combinations(titles, 2))
+        memories = sorted({memory for edge in edges if edge for memory in edge.memory_ids})
+        found.append({"level": int(level), "titles": titles, "memory_ids": memories})
+    return sorted(found, key=lambda one: (one["level"], one["titles"]))
+
+
+def _as_lists(extraction: Extraction) -> dict[str, Any]:
     return {
-        "entities": entities,
-        "relationships": relationships,
-        "communities": sorted(told, key=lambda row: (row["level"], row["titles"])),
-        "failed_memory_ids": failed,
+        "entities": [
+            {
+                "title": title,
+                "type": _type(node),
+                "description": node.description,
+                "memory_ids": sorted(node.memory_ids),
+            }
+            for title, node in sorted(extraction.nodes.items())
+        ],
+        "relationships": [
+            {
+                "source": source,
+                "target": target,
+                "description": edge.description,
+                "weight": edge.weight,
+                "memory_ids": sorted(edge.memory_ids),
+            }
+            for (source, target), edge in sorted(extraction.edges.items())
+        ],
     }
+
+
+def _type(node: Node) -> str:
+    """What most mentions said; of equals, the first in the alphabet."""
+    return min(node.types, key=lambda kind: (-node.types[kind], kind))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def tied_to_parent(command: Sequence[str]) -> list[str]:
 def _start(command: Sequence[str], *, folder: Path, log: int) -> subprocess.Popen[bytes]:
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT), inherited] if inherited else [str(ROOT)])
-    return subprocess.Popen(  # noqa: S603 - our own module, no shell
+    return subprocess.Popen(
         tied_to_parent(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from kernel import chinese_words as lists
-from kernel.chinese_asking import Clause, Told, as_you, clauses_of, told_words
+from kernel.chinese_asking import as_you, clauses_of, told_words
 from kernel.chinese_parts import Cutter
 from kernel.memory import Memory
 
 _MARKED = re.compile(r"\[([^\]]+)\]")
+_ADDRESSED = re.compile(f"^(?:{'|'.join(lists.KIN)})[，,]")
 _STATEMENT = re.compile(
     r"^(?:请|能不能|能|可以)?(?:您|你)?(?:再)?(?:跟我们?|给我们?|和我们?)?"
     r"(?:讲一讲|说一说|谈一谈|讲讲|说说|谈谈|聊聊|介绍一下|回忆一下|描述一下|介绍介绍)(.+?)(?:吧|吗|好吗|好不好)?$"
@@ -47,7 +48,14 @@ _ASK = (
     "{}来着？",
     "{}？跟我讲讲吧。",
 )
-_ASK_WHETHER = ("{}吗？", "是不是{}？", "{}吗？跟我讲讲吧。", "我想问问，{}吗？", "{}吗？是怎么回事？", "说说看，{}吗？")
+_ASK_WHETHER = (
+    "{}吗？",
+    "是不是{}？",
+    "{}吗？跟我讲讲吧。",
+    "我想问问，{}吗？",
+    "{}吗？是怎么回事？",
+    "说说看，{}吗？",
+)
 _BLANKED = (
     "{}？",
     "{}？",
@@ -78,16 +86,36 @@ _TOLD: dict[str, tuple[str, ...]] = {
         "{}的事，能讲讲吗？",
         "我想听听{}的事。",
         "提到{}，您想起什么？",
-        "{t}的事里有{}，对吗？",
+        "说起{t}，您提过{}，是吗？",
         "说到{t}，{}是怎么回事？",
         "{}",
         "{}呢？",
     ),
-    "person": ("{}是谁？", "{}做过什么？", "{}是个怎样的人？", "您跟{}有过什么事？", "{}跟您说过什么、做过什么？"),
-    "place": ("您在{}做过什么？", "您去{}做什么？", "在{}发生过什么？", "{}跟您有什么关系？", "您跟谁去的{}？"),
-    "noun": ("{}是怎么回事？", "{}是怎么来的？", "{}是什么样的？", "{}后来怎么样了？", "什么事跟{}有关？", "哪一回有{}？"),
+    "person": ("{}是谁？", "{}做过什么？", "{}是个怎样的人？", "您跟{}有过什么事？", "{}后来怎么样了？"),
+    "place": (
+        "您在{}做过什么？",
+        "您去{}做什么？",
+        "在{}发生过什么？",
+        "{}跟您有什么关系？",
+        "{}在哪里？",
+    ),
+    "noun": (
+        "{}是怎么回事？",
+        "{}是怎么来的？",
+        "{}是什么样的？",
+        "{}后来怎么样了？",
+        "什么事跟{}有关？",
+        "哪一回有{}？",
+    ),
     "amount": ("{}是怎么回事？", "什么是{}？"),
-    "time": ("{}发生了什么？", "{}您在做什么？", "{}的事您还记得吗？", "{}出了什么事？", "{}您怎么了？", "{}，{t}？"),
+    "time": (
+        "{}发生了什么？",
+        "{}您在做什么？",
+        "{}的事您还记得吗？",
+        "{}出了什么事？",
+        "{}您怎么了？",
+        "{}，{t}？",
+    ),
 }
 _TWO = (
     "{a}跟{b}是怎么回事？",
@@ -95,11 +123,19 @@ _TWO = (
     "{a}、{b}，您还记得吗？",
     "跟我讲讲{a}和{b}吧。",
     "{a} {b}",
-    "那回的{a}和{b}，您讲讲。",
+    "{a}跟{b}的那件事，您讲讲。",
 )
-_FEMALE = re.compile("我嫁|嫁给|我丈夫|我老公|我男人|我怀|婆家|我出嫁|干姐妹|红旗手|坐月子|我婆婆|当新娘|女工")
+_FEMALE = re.compile(
+    "我嫁|嫁给|我丈夫|我老公|我男人|我怀|婆家|我出嫁|干姐妹|红旗手|坐月子|我婆婆|当新娘|女工"
+)
 _MALE = re.compile("我娶|娶了|我老婆|我媳妇|我妻子|丈人|岳母|岳父|我当兵|我参军|我入伍|光屁股|当新郎")
 _ADDRESSES = {"female": ("奶奶", "姥姥", "外婆"), "male": ("爷爷", "姥爷", "外公"), "": ()}
+#: What an elder's spouse is not called.
+_ODD = {
+    "female": frozenset(("妻子", "老婆", "媳妇")),
+    "male": frozenset(("丈夫", "老公")),
+    "": frozenset(("妻子", "老婆", "媳妇", "丈夫", "老公")),
+}
 _SPOUSE = re.compile("您?(?:老伴|丈夫|爱人|老公|妻子|老婆)(?!儿|们)")
 
 
@@ -113,7 +149,7 @@ class ChinesePhrasing:
         self._spouse = {"female": "爷爷", "male": "奶奶", "": ""}[self._gender]
 
     def questions(self, memory: Memory, count: int, rng: random.Random) -> list[str]:
-        asking = _Asking(memory, self._cutter, self._texts, rng)
+        asking = _Asking(memory, self._cutter, self._texts, _ODD[self._gender], rng)
         found = [memory.question] if memory.question else []
         wanted = _bigrams(f"{memory.question}\n{memory.answer}")
         tries = 0
@@ -183,13 +219,12 @@ class ChinesePhrasing:
         if not people or not asked:
             return []
         pairs = [(one, person) for one in asked for person in people]
-        return [
-            self._shown(one).format(k=person) for one, person in rng.sample(pairs, min(110, len(pairs)))
-        ]
+        return [self._shown(one).format(k=person) for one, person in rng.sample(pairs, min(110, len(pairs)))]
 
     def _about_strangers(self, rng: random.Random) -> list[str]:
         """Of relatives whom no memory names."""
         strangers = [self._shown(one) for one in lists.RELATIVES if self._is_unknown(one)]
+        strangers = [one for one in strangers if one != self._spouse]
         return [
             one.format(k=stranger)
             for stranger in strangers
@@ -207,9 +242,7 @@ class ChinesePhrasing:
     def _years(self, rng: random.Random) -> list[str]:
         hanzi = str.maketrans("0123456789", "〇一二三四五六七八九")
         years = [str(year) for year in range(1935, 2015)]
-        unknown = [
-            one for one in years if one not in self._all and one.translate(hanzi) not in self._all
-        ]
+        unknown = [one for one in years if one not in self._all and one.translate(hanzi) not in self._all]
         return [
             rng.choice(lists.YEAR_QUESTIONS).format(x=one.translate(hanzi) if rng.random() < 0.7 else one)
             for one in rng.sample(unknown, min(8, len(unknown)))
@@ -219,13 +252,16 @@ class ChinesePhrasing:
 class _Asking:
     """An endless supply of ways to ask for one memory."""
 
-    def __init__(self, memory: Memory, cutter: Cutter, texts: Sequence[str], rng: random.Random) -> None:
+    def __init__(
+        self, memory: Memory, cutter: Cutter, texts: Sequence[str], odd: frozenset[str], rng: random.Random
+    ) -> None:
         self._rng = rng
+        self._odd = odd
         self._cutter = cutter
-        self._question = re.sub(r"[。？！?!.\s]+$", "", memory.question)
+        self._question = _ADDRESSED.sub("", re.sub(r"[。？！?!.\s]+$", "", as_you(memory.question)))
         self._told = told_words(cutter, memory.answer, texts)
-        self._topics = [one.text for one in told_words(cutter, memory.question, ())]
-        self._clauses = clauses_of(cutter, memory.question, memory.answer)
+        self._topics = [one.text for one in told_words(cutter, self._question, ())]
+        self._clauses = clauses_of(cutter, self._question, memory.answer)
         self._blanks = [(clause, blank) for clause in self._clauses for blank in clause.blanks()]
 
     def one(self) -> str:
@@ -253,7 +289,10 @@ class _Asking:
             return self._rng.choice(_TOPIC).format(question)
         if question.endswith("吗"):
             return self._whether(question.removesuffix("吗"))
-        ways = [one for one in _ASK if "记得" not in question or "记得" not in one]
+        if re.search("记得|有没有|是不是|会不会|能不能", question):
+            ways = [one for one in _ASK if "记得" not in one and "来着" not in one]
+        else:
+            ways = list(_ASK)
         return self._rng.choice(ways).format(re.sub("呢$", "", question))
 
     def _whether(self, question: str) -> str:
@@ -261,7 +300,9 @@ class _Asking:
         if match and self._rng.random() < 0.5:
             has = match.group(2) if match.group(2).startswith("有") else f"有没有{match.group(2)}"
             has = re.sub("^有(?!没有)", "有没有", has)
-            return self._rng.choice(_ASK[:2] + ("我想知道{}。", "请问{}？", "说说看，{}？")).format(match.group(1) + has)
+            return self._rng.choice((*_ASK[:2], "我想知道{}。", "请问{}？", "说说看，{}？")).format(
+                match.group(1) + has
+            )
         if "记得" in question:
             return self._rng.choice(("{}吗？", "{}吗？讲讲吧。", "{}吗？我想听听。")).format(question)
         return self._rng.choice(_ASK_WHETHER).format(question)
@@ -284,7 +325,8 @@ class _Asking:
 
     def _whole(self) -> str:
         said = self._swapped(self._rng.choice(self._clauses).text(), 0.3)
-        return self._rng.choice(_WHOLE).format(said)
+        ways = [one for one in _WHOLE if "什么时候" not in one or "年" not in said]
+        return self._rng.choice(ways).format(said)
 
     def _told_word(self) -> str:
         told = self._rng.choice(self._told[:12])
@@ -293,7 +335,9 @@ class _Asking:
         return self._rng.choice(ways).format(told.text, t=self._topic())
 
     def _two(self) -> str:
-        pool = [one.text for one in self._told[:10]] + self._topics
+        pool = [one.text for one in self._told[:10] if one.kind != "time"] + self._topics
+        if len(pool) < 2:
+            return self._told_word()
         first, second = self._rng.choice(pool), self._rng.choice(pool)
         if first in second or second in first:
             return self._told_word()
@@ -316,8 +360,10 @@ class _Asking:
         for place in places:
             groups = _GROUPS.get(parts[place], ())
             if groups and swapped < 2 and self._rng.random() < chance:
-                group = self._rng.choice(groups)
-                parts[place] = self._rng.choice([one for one in group if one != parts[place]])
+                others = [one for one in self._rng.choice(groups) if one not in self._odd]
+                parts[place] = self._rng.choice(
+                    [one for one in others if one != parts[place]] or [parts[place]]
+                )
                 swapped += 1
         return "".join(parts)
 
@@ -326,7 +372,9 @@ _GROUPS = {
     word: tuple(group for group in lists.SYNONYMS if word in group)
     for word in {word for group in lists.SYNONYMS for word in group}
 }
-_LIGHT = frozenset("的了是在我你他她您和与就都也还很有这那吗呢吧啊着过把被给跟从到什么谁哪怎多少记得说讲想知道能时候事")
+_LIGHT = frozenset(
+    "的了是在我你他她您和与就都也还很有这那吗呢吧啊着过把被给跟从到什么谁哪怎多少记得说讲想知道能时候事"
+)
 
 
 def _bigrams(text: str) -> frozenset[str]:
@@ -354,19 +402,15 @@ def _people(cutter: Cutter, texts: Sequence[str]) -> list[str]:
             if part.text in lists.KIN:
                 if before is not None and before.text == "我":
                     found[f"您{part.text}"] = None
-            elif part.text not in lists.ROLES:
+            elif part.text not in lists.ROLES and not part.text.endswith(("家", "们")):
                 found[part.text] = None
     return list(found)
 
 
 def _tidy(question: str) -> str:
-    question = re.sub(r"[\s\n]+", " ", as_you(question)).strip()
+    question = re.sub(r"\s+", " ", question).strip().replace("是不是是", "是不是")
     question = re.sub(r"[，。、；：,]+(?=[？。！，])", "", question)
     question = re.sub(r"([？。！])[？。！]+", r"\1", question)
     question = re.sub(r"(您|你|的|您们)\1", r"\1", question)
-    question = re.sub(r"的的", "的", question)
     question = re.sub(r"的事的事|的事的故事", "的事", question)
     return question.lstrip("，、。；")
-
-
-__all__ = ["ChinesePhrasing", "Clause", "Told"]

@@ -36,6 +36,8 @@ _HANZI = re.compile(r"[\u3400-\u9fff]")
 _NAME_OF_PLACE = re.compile(rf"[\u4e00-\u9fff]{{1,4}}[{lists.NAME_ENDINGS}]")
 _PET_NAMES = "芳梅兰英红玉琴燕莉萍霞敏静丽娟军伟强刚明华平云芬珍凤娥勇杰涛波宝芸倩娜婷"
 _OLD_YOUNG = re.compile(rf"老[{lists.SURNAMES}]|小[{lists.SURNAMES}]|小[{_PET_NAMES}]|阿[\u4e00-\u9fff]")
+_RELATIVE = "|".join(lists.KIN)
+_HOUSEHOLD = re.compile(rf"[{lists.SURNAMES}]家")
 _FULL_NAME = re.compile(rf"[{lists.SURNAMES}][{lists.GIVEN}]{{2}}")
 _SHORT_NAME = re.compile(rf"[{lists.SURNAMES}][{lists.GIVEN}]")
 
@@ -55,9 +57,11 @@ class Cutter:
         for name in {name for text in texts for name in _CALLED.findall(text)}:
             if name not in self._words and not _has_particle(name):
                 self._learn(name, "person", 1.2)
+        everything = "\n".join(texts)
         for gram in _repeated(texts):
             if gram not in self._words:
-                self._learn(gram, "person" if _OLD_YOUNG.fullmatch(gram) else "noun", 1.5)
+                is_named = _OLD_YOUNG.fullmatch(gram) or re.search(rf"(?:{_RELATIVE}){gram}", everything)
+                self._learn(gram, "person" if is_named else "noun", 1.5)
         self._seen: dict[str, tuple[Part, ...]] = {}
 
     def cut(self, text: str) -> tuple[Part, ...]:
@@ -89,7 +93,7 @@ class Cutter:
         yield text[start], "unknown" if _HANZI.match(text[start]) else "other", 1.7
         for pattern, kind, cost in _PATTERNS:
             match = pattern.match(text, start)
-            if match and (kind != "place" or not _has_particle(match.group())):
+            if match and (kind != "place" or _is_name_of_place(match.group())):
                 yield match.group(), kind, cost
         for end in range(start + 1, min(start + 7, len(text)) + 1):
             word = text[start:end]
@@ -107,6 +111,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Kind, float], ...] = (
     (_FULL_NAME, "person", 1.5),
     (_SHORT_NAME, "person", 2.6),
     (_OLD_YOUNG, "person", 1.6),
+    (_HOUSEHOLD, "person", 2.1),
     (_NAME_OF_PLACE, "place", 2.0),
 )
 
@@ -125,11 +130,17 @@ def _lexicon() -> dict[str, Kind]:
 
 _LEXICON = _lexicon()
 _TITLES = frozenset((*lists.ROLES, *lists.KIN)) - {"孩子", "孩子们", "兵", "爹娘", "父母", "爸妈"}
-_PARTICLES = frozenset("的了是在我你您他她它们和与就都也还很这那吗呢吧啊着过把被给跟从到对又再才只不没之为得去来上下里，。、；")
+_PARTICLES = frozenset(
+    "的了是在我你您他她它们和与就都也还很这那吗呢吧啊着过把被给跟从到对又再才只不没之为得去来上下里，。、；"
+)
 
 
 def _has_particle(text: str) -> bool:
     return any(character in _PARTICLES for character in text)
+
+
+def _is_name_of_place(text: str) -> bool:
+    return not _has_particle(text) and text[0] not in "家开做买卖住搬" and text[0] not in lists.MEASURES
 
 
 def _repeated(texts: Iterable[str]) -> list[str]:
@@ -166,7 +177,7 @@ def _with_unknown(parts: Iterable[Part]) -> list[Part]:
 
 
 def _with_titles(parts: Sequence[Part]) -> list[Part]:
-    """A surname or a name, and the title after it: 吕 师傅, 骆文清 先生."""
+    """A surname, a name or a trade, and the title after it: 吕 师傅, 体育 老师."""
     found: list[Part] = []
     for part in parts:
         before = found[-1] if found else Part("", "other")
@@ -174,7 +185,11 @@ def _with_titles(parts: Sequence[Part]) -> list[Part]:
         is_surname = len(before.text) == 1 and before.text in lists.SURNAMES and before.kind != "other"
         is_unknown_name = before.kind == "noun" and before.text not in _LEXICON and len(before.text) < 4
         starts = before.text[:1] in lists.SURNAMES or before.text.endswith("家")
-        if part.text in _TITLES and (is_named or is_surname or (is_unknown_name and starts)):
+        is_trade = before.kind == "noun" and len(before.text) == 2 and part.text in lists.ROLES
+        is_many = part.text == "们" and before.kind == "person"
+        is_title = part.text in _TITLES and (is_named or is_surname or (is_unknown_name and starts))
+        is_aged = before.text in ("老", "小") and part.kind == "person"
+        if is_title or is_trade or is_many or is_aged:
             found[-1] = Part(before.text + part.text, "person")
         else:
             found.append(part)

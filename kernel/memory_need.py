@@ -2,14 +2,14 @@
 
     weights      parameters x bytes of the dtype
     adapter      LoRA parameters x 16 bytes: fp32 weight, gradient, and Adam's two moments
-    activations  batch x tokens x hidden x layers x 100 bytes; with recomputation 2 bytes, and one layer in full
+    activations  batch x tokens x hidden x layers x 100 bytes; with recomputation 2, and one layer in full
     logits       batch x answer's tokens x vocabulary x 12 bytes: logits, log-probabilities, gradient, in fp32
     runtime      Python, torch, peft and trl
 
 The form is that of Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models"
-(2022), eq. 2, whose 34 bytes are for plain layers at 16 bits and full training. LoRA keeps an fp32 copy of the
-input of each of seven linear layers besides. Measured on SmolLM2-135M, batch 8 x 512 tokens, r=32, SDPA, peak
-resident memory: 7.9 GB with bf16 weights (98 bytes), 6.9 GB with fp32 weights (86); eager attention 11.6 GB.
+(2022), eq. 2, whose 34 bytes are for plain layers at 16 bits and full training. LoRA keeps an fp32 copy of
+the input of each of seven linear layers besides. Measured on SmolLM2-135M, batch 8 x 512 tokens, r=32, SDPA,
+peak resident memory: 7.9 GB with bf16 weights (98 bytes), 6.9 GB with fp32 (86); eager attention 11.6 GB.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Shape:
 
 
 def training_need(base: BaseModel, recipe: Recipe, shape: Shape | None = None) -> int:
-    """Bytes at the peak of SFT or DPO, with every sample as long as allowed. `shape` None is a typical one."""
+    """Bytes at the peak, when every sample is as long as allowed. `shape` None is a typical one."""
     shape = shape or typical_shape(base.parameters)
     tokens = recipe.sft.max_seq_length * sequences(recipe)
     layers = 1 if recomputes(base) else shape.layers
@@ -66,7 +66,7 @@ def lora_parameters(shape: Shape, rank: int) -> int:
 
 
 def typical_shape(parameters: int) -> Shape:
-    """Before config.json is there: hidden x layers grows as the 0.57th power, from SmolLM2-135M to Qwen2.5-14B."""
+    """Before config.json is there: hidden x layers grows as the 0.57th power, SmolLM2-135M to Qwen2.5-14B."""
     layers = 28
     hidden = round(17_280 * (parameters / 135e6) ** 0.57 / layers)
     return Shape(hidden=hidden, layers=layers, intermediate=4 * hidden, vocabulary=150_000)

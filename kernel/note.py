@@ -1,4 +1,4 @@
-"""Notes (L1): what one memory says, pulled apart: title, summary, insight, keywords, people, places, dates."""
+"""Notes (L1): what one memory says: title, summary, insight, keywords, people, places, dates."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MOST_TOPICS = 10
 MOST_SHADES = 8
 LEAST_EVIDENCE = 2  #: memories in which a trait shows
 ROUNDS = 20
-STARTS = 6
+STARTS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,15 +47,20 @@ class Topics:
 
 
 def find_topics(notes: Notes, *, teacher: Teacher, embedder: Embedder) -> Topics:
-    """Every note is in one topic, the largest topic first; a name stands once."""
+    """Every note is in one topic, the largest topic first, the notes nearest to its name first."""
     if not notes.items:
         return Topics(items=(), shades=())
     vectors = embedder.embed([f"{note.title}\n{note.text}" for note in notes.items], is_query=False)
-    named: dict[str, list[Note]] = {}
+    named: dict[str, list[int]] = {}
     for members in cluster(vectors, max(1, min(MOST_TOPICS, round(len(vectors) / NOTES_A_TOPIC)))):
-        group = [notes.items[number] for number in members]
-        named.setdefault(teacher.name_topic(group, notes.language), []).extend(group)
-    topics = [_topic(name, group) for name, group in named.items()]
+        name = teacher.name_topic([notes.items[number] for number in members], notes.language)
+        named.setdefault(name, []).extend(members)
+    asked = dict(zip(named, embedder.embed(list(named), is_query=True), strict=True))
+    topics = []
+    for name, members in named.items():
+        nearness = {number: _dot(asked[name], vectors[number]) for number in members}
+        best_first = sorted(members, key=nearness.__getitem__, reverse=True)
+        topics.append(_topic(name, [notes.items[number] for number in best_first]))
     return Topics(
         items=tuple(sorted(topics, key=lambda topic: (-len(topic.memory_ids), topic.name))),
         shades=find_shades(notes),
@@ -81,9 +86,10 @@ def cluster(vectors: Sequence[Sequence[float]], groups: int) -> list[list[int]]:
     """Numbers of the vectors, in at most `groups` groups; the tightest of a few fixed starts."""
     centred = [_unit(vector) for vector in _centred(vectors)]
     starts = range(0, len(centred), max(1, len(centred) // STARTS))
-    best = max((_k_means(centred, _spread(centred, start, groups)) for start in starts), key=lambda one: one[0])
+    tries = [_k_means(centred, _spread(centred, start, groups)) for start in starts]
+    _, best = max(tries, key=lambda one: one[0])
     members: dict[int, list[int]] = {}
-    for number, group in enumerate(best[1]):
+    for number, group in enumerate(best):
         members.setdefault(group, []).append(number)
     return list(members.values())
 
@@ -125,22 +131,20 @@ def _k_means(vectors: Sequence[list[float]], centres: list[list[float]]) -> tupl
     groups: list[int] = []
     tightness = 0.0
     for _ in range(ROUNDS):
-        nearest = [max((_dot(vector, centre), -number) for number, centre in enumerate(centres)) for vector in vectors]
-        moved = [-number for _, number in nearest]
-        tightness = sum(cosine for cosine, _ in nearest)
+        cosines = [[_dot(vector, centre) for centre in centres] for vector in vectors]
+        moved = [row.index(max(row)) for row in cosines]
+        tightness = sum(map(max, cosines))
         if moved == groups:
             break
         groups = moved
-        centres = [
-            _middle([vector for vector, group in zip(vectors, groups, strict=True) if group == number]) or centre
-            for number, centre in enumerate(centres)
-        ]
+        centres = [_middle(vectors, groups, number) or centre for number, centre in enumerate(centres)]
     return tightness, groups
 
 
-def _middle(vectors: Sequence[list[float]]) -> list[float]:
-    return _unit([sum(column) for column in zip(*vectors, strict=True)]) if vectors else []
+def _middle(vectors: Sequence[list[float]], groups: Sequence[int], wanted: int) -> list[float]:
+    members = [vector for vector, group in zip(vectors, groups, strict=True) if group == wanted]
+    return _unit([sum(column) for column in zip(*members, strict=True)]) if members else []
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(mul, one, other))
+    return float(sum(map(mul, one, other)))

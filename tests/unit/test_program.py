@@ -65,7 +65,10 @@ def wait_until(condition, seconds: float) -> bool:
 
 
 def test_progress_and_the_result_come_through(program, tmp_path):
-    body = "def run(request, say):\n    say(0.25, step=1)\n    say(1.0, loss=0.5)\n    return {'got': request['给']}"
+    body = (
+        "def run(request, say):\n"
+        "    say(0.25, step=1)\n    say(1.0, loss=0.5)\n    return {'got': request['给']}"
+    )
     heard = Heard()
     result = run_program(program(body), {"给": "值"}, folder=tmp_path / "work", report=heard)
     assert result == {"got": "值"}

@@ -1,0 +1,370 @@
+"""The commands. Each is thin: it finds the account, calls the client, and prints.
+
+An error is one sentence on stderr and exit code 1; `CliError` and the kernel's errors carry the sentence.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from config.settings import Settings, read_settings
+from kernel.errors import HeirloomError
+from modelserver.cli.account import Account, find_account
+from modelserver.cli.base import list_bases, prepare_base
+from modelserver.cli.chat import ask, converse
+from modelserver.cli.client import Client
+from modelserver.cli.demo import SAMPLES, Sample, run_demo
+from modelserver.cli.doctor import examine
+from modelserver.cli.family import add_family, first_family, open_store
+from modelserver.cli.stack import Stack, running_stack
+from modelserver.cli.tables import arms_table, models_table
+from modelserver.cli.training import check_outcome, outcome, start_or_join, watch
+from modelserver.cli.words import CliError, Words, choose_language, take_language
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """What every command has at hand."""
+
+    settings: Settings
+    words: Words
+    console: Console
+    transport: httpx.BaseTransport | None = None  #: for tests
+
+    def client(self, account: Account | None = None) -> Client:
+        account = account or find_account(self.settings)
+        return Client(account, language=self.words.language, transport=self.transport)
+
+    def say(self, key: str, /, **values: object) -> None:
+        self.console.print(self.words(key, **values), markup=False, highlight=False, soft_wrap=True)
+
+
+ElderArgument = Annotated[str, typer.Argument(metavar="ELDER")]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+family_app = typer.Typer(no_args_is_help=True)
+elder_app = typer.Typer(no_args_is_help=True)
+base_app = typer.Typer(no_args_is_help=True)
+app.add_typer(family_app, name="family")
+app.add_typer(elder_app, name="elder")
+app.add_typer(base_app, name="base")
+
+
+def main(arguments: Sequence[str] | None = None, transport: httpx.BaseTransport | None = None) -> None:
+    """The entry point. Exit code 1 for an error, 2 for a command that was typed wrong."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    words = Words(choose_language(typed, os.environ))
+    _translate_help(app, words, "help")
+    try:
+        shell = Shell(settings=_settings(), words=words, console=Console(), transport=transport)
+        _, rest = take_language(typed)
+        app(rest, prog_name="heirloom", obj=shell)  # exits by itself: 0, or 2 for what was typed wrong
+    except CliError as error:
+        sys.exit(_complain(words(error.key, **error.values), words))
+    except HeirloomError as error:
+        sys.exit(_complain(error.message(words.language), words))
+    except Exception as error:
+        if os.environ.get("HEIRLOOM_DEBUG"):
+            raise
+        sys.exit(_complain(words("error.bug", kind=type(error).__name__), words))
+
+
+@app.callback()
+def options(lang: Annotated[str, typer.Option("--lang", help="en, zh")] = "") -> None:
+    """--lang was read before anything was parsed."""
+
+
+# ---- the stack ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(context: typer.Context) -> None:
+    shell: Shell = context.obj
+    with _ended_by_signals():
+        _serve(shell)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    lang: Annotated[str, typer.Option("--lang", help="en, zh")] = "",
+    stay: Annotated[bool, typer.Option("--stay/--no-stay")] = sys.stdin.isatty(),
+) -> None:
+    shell: Shell = context.obj
+    sample = Sample(SAMPLES / shell.words.language)
+    if shell.settings.api_url or running_stack(shell.settings.data_dir).get("url"):
+        account = find_account(shell.settings)
+        shell.say("stack.found", url=account.url)
+        _run_demo(shell, account, sample)
+        return
+    with _ended_by_signals(), _stack(shell) as (stack, account):
+        _run_demo(shell, account, sample)
+        if stay:
+            _wait_for_the_end(shell, stack)
+        else:
+            shell.say("demo.no_terminal")
+
+
+def _run_demo(shell: Shell, account: Account, sample: Sample) -> None:
+    began = time.monotonic()
+    run_demo(shell.client(account), sample, console=shell.console, words=shell.words)
+    shell.say("demo.took", seconds=time.monotonic() - began)
+    shell.say("demo.go_on", url=account.page)
+    shell.say("demo.or_terminal", elder=sample.id)
+
+
+def _serve(shell: Shell) -> None:
+    with _stack(shell) as (stack, account):
+        shell.say("stack.ready", url=account.page)
+        _wait_for_the_end(shell, stack)
+
+
+@contextmanager
+def _stack(shell: Shell) -> Iterator[tuple[Stack, Account]]:
+    shell.say("stack.starting", folder=shell.settings.data_dir)
+    with Stack(shell.settings, say=shell.say) as stack:
+        yield stack, first_family(stack.settings, shell.words("family.first_name"))
+        shell.say("stack.stopping")
+    shell.say("stack.stopped", folder=stack.settings.data_dir)
+
+
+def _wait_for_the_end(shell: Shell, stack: Stack) -> None:
+    shell.say("stack.how_to_stop", logs=stack.settings.logs_dir)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        shell.console.print()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end it as Ctrl-C does; under nohup a closed terminal does not.
+
+    SIGINT too: a shell that starts it in the background has it ignored, and Python then leaves that so.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ---- families, elders, memories ---------------------------------------------------------------------------
+
+
+@family_app.command("add")
+def family_add(context: typer.Context, name: str) -> None:
+    shell: Shell = context.obj
+    with open_store(shell.settings) as settings:
+        key = add_family(settings, name)
+    shell.say("family.added", name=name)
+    print(key)
+    shell.say("family.how", url=find_account(shell.settings).url)
+
+
+@elder_app.command("add")
+def elder_add(
+    context: typer.Context,
+    elder: ElderArgument,
+    name: Annotated[str, typer.Option("--name")] = "",
+    language: Annotated[str, typer.Option("--language", help="en, zh")] = "",
+    base: Annotated[str, typer.Option("--base")] = "",
+) -> None:
+    shell: Shell = context.obj
+    added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base)
+    told = added["base_model"] or shell.words("elder.default_base")
+    shell.say("elder.added", elder=added["elder_id"], name=added["name"], base=told)
+
+
+@app.command("import")
+def import_answers(
+    context: typer.Context,
+    elder: ElderArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl")],
+    questions: Annotated[Path | None, typer.Option("--questions", metavar="FILE.jsonl")] = None,
+) -> None:
+    shell: Shell = context.obj
+    answers, held_out = _read(file), _read(questions) if questions else None
+    client = shell.client()
+    result = client.add_answers(elder, answers)
+    shell.say("import.added", elder=elder, added=result["added"], total=result["total"])
+    if held_out is not None:
+        shell.say("import.questions", total=client.set_questions(elder, held_out)["total"])
+
+
+# ---- training, models, chat -------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    elder: ElderArgument,
+    force: Annotated[bool, typer.Option("--force")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel")] = False,
+) -> None:
+    shell: Shell = context.obj
+    client = shell.client()
+    job, is_new = start_or_join(client, elder, force=force)
+    if cancel:
+        _cancel(shell, client, elder, job, is_new=is_new)
+        return
+    shell.say("train.started" if is_new else "train.watching", job=job)
+    try:
+        progress = watch(client, job, console=shell.console, words=shell.words)
+    except KeyboardInterrupt:
+        shell.say("train.left", elder=elder)
+        return
+    check_outcome(progress)
+    shell.console.print(outcome(progress, shell.words), markup=False)
+    active = client.model(elder)["active"]
+    shell.console.print(arms_table(elder, active["arms"], shell.words))
+
+
+def _cancel(shell: Shell, client: Client, elder: str, job: str, *, is_new: bool) -> None:
+    """Only asking to start says which job runs; one that was not running is taken back at once."""
+    client.cancel(job)
+    if is_new:
+        shell.say("train.nothing_to_cancel", elder=elder)
+        return
+    shell.say("train.cancelling", job=job)
+    while client.progress(job)["status"] in ("queued", "training"):
+        time.sleep(0.5)
+    shell.say("train.cancelled")
+
+
+@app.command()
+def chat(
+    context: typer.Context,
+    elder: ElderArgument,
+    question: Annotated[str, typer.Argument(metavar="[QUESTION]")] = "",
+) -> None:
+    shell: Shell = context.obj
+    if question:
+        ask(shell.client(), elder, question, [], console=shell.console, words=shell.words)
+    else:
+        converse(shell.client(), elder, console=shell.console, words=shell.words)
+
+
+@app.command()
+def models(context: typer.Context, elder: Annotated[str, typer.Argument(metavar="[ELDER]")] = "") -> None:
+    shell: Shell = context.obj
+    client = shell.client()
+    if not elder:
+        found = client.models()
+        if found:
+            shell.console.print(models_table(found, shell.words))
+        else:
+            shell.say("models.none")
+        return
+    details = client.model(elder)
+    shell.console.print(models_table(details["versions"], shell.words))
+    if details["active"]:
+        shell.console.print(arms_table(elder, details["active"]["arms"], shell.words))
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    elder: ElderArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl")],
+    force: Annotated[bool, typer.Option("--force")] = False,
+) -> None:
+    shell: Shell = context.obj
+    if file.exists() and not force:
+        raise CliError("file.exists", path=file)
+    shell.say("export.done", lines=shell.client().export(elder, file), path=file)
+
+
+# ---- this machine -----------------------------------------------------------------------------------------
+
+
+@base_app.command("list")
+def base_list(context: typer.Context) -> None:
+    shell: Shell = context.obj
+    list_bases(shell.settings, console=shell.console, words=shell.words)
+
+
+@base_app.command("prepare")
+def base_prepare(context: typer.Context, name: str) -> None:
+    shell: Shell = context.obj
+    prepare_base(shell.settings, name, console=shell.console, words=shell.words)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    shell: Shell = context.obj
+    table = Table()
+    table.add_column(shell.words("table.part"))
+    table.add_column("")
+    table.add_column(shell.words("table.found"), overflow="fold")
+    findings = list(examine(shell.settings, shell.words))
+    for finding in findings:
+        mark = "[green]✓" if finding.is_ok else "[red]✗" if finding.is_needed else "[yellow]–"
+        table.add_row(finding.part, mark, escape(finding.found))
+    shell.console.print(table)
+    missing = sum(finding.is_bad for finding in findings)
+    shell.say("doctor.bad" if missing else "doctor.ok", count=missing)
+    raise typer.Exit(1 if missing else 0)
+
+
+# ---- beginnings and ends ----------------------------------------------------------------------------------
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise CliError("setting.bad", reason=f"HEIRLOOM_{name.upper()}: {first['msg']}") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise CliError("file.missing", path=file) from None
+    except OSError as error:
+        raise CliError("disk.failed", path=file, reason=error.strerror) from error
+
+
+def _translate_help(group: typer.Typer, words: Words, prefix: str) -> None:
+    group.info.help = words("help.app") if prefix == "help" else words(prefix)
+    for command in group.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "")
+        command.help = words(f"{prefix}.{name}")
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            inner.help = words(f"{prefix}.{inner.name}")
+            _translate_help(inner.typer_instance, words, f"{prefix}.{inner.name}")
+
+
+def _complain(text: str, words: Words) -> int:
+    Console(stderr=True).print(
+        words("error", text=text), style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    return 1

@@ -1,0 +1,154 @@
+"""The client: the REST API as the command line uses it. Whatever goes wrong becomes one sentence."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from modelserver.cli.account import Account
+from modelserver.cli.words import CliError
+
+_SECONDS = 30.0
+_CHAT_SECONDS = 300.0  #: the first question loads the model
+_NDJSON = {"Content-Type": "application/x-ndjson"}
+
+Json = dict[str, Any]
+
+
+class Client:
+    """`transport` is for tests."""
+
+    def __init__(
+        self, account: Account, *, language: str = "en", transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.url = account.url
+        self._has_key = bool(account.key)
+        self._http = httpx.Client(
+            base_url=account.url,
+            headers={"Authorization": f"Bearer {account.key}", "Accept-Language": language},
+            timeout=_SECONDS,
+            transport=transport,
+            trust_env=not _is_local(account.url),
+        )
+
+    # ---- elders ---------------------------------------------------------------------------------------
+
+    def add_elder(self, elder: str, name: str, language: str, base_model: str = "") -> Json:
+        body = {"elder_id": elder, "name": name, "language": language}
+        return self._call("POST", "/elders", json=body | ({"base_model": base_model} if base_model else {}))
+
+    def elders(self) -> list[Json]:
+        return list(self._call("GET", "/elders")["elders"])
+
+    def add_answers(self, elder: str, lines: bytes) -> Json:
+        path = f"/elders/{_id(elder)}/answers/bulk"
+        return self._call("POST", path, content=lines, headers=_NDJSON)
+
+    def set_questions(self, elder: str, lines: bytes) -> Json:
+        return self._call("PUT", f"/elders/{_id(elder)}/questions", content=lines, headers=_NDJSON)
+
+    # ---- training -------------------------------------------------------------------------------------
+
+    def start_training(self, elder: str, *, force: bool) -> Json:
+        """Under the name that the elder was added with."""
+        body = {"elder_id": elder, "elder_name": "", "force_retrain": force}
+        return self._call("POST", "/train/start", json=body)
+
+    def progress(self, job: str) -> Json:
+        return self._call("GET", f"/train/progress/{_id(job)}")
+
+    def cancel(self, job: str) -> Json:
+        return self._call("POST", f"/train/cancel/{_id(job)}")
+
+    # ---- models ---------------------------------------------------------------------------------------
+
+    def models(self) -> list[Json]:
+        return list(self._call("GET", "/models")["models"])
+
+    def model(self, elder: str) -> Json:
+        return self._call("GET", f"/models/{_id(elder)}")
+
+    def export(self, elder: str, path: Path) -> int:
+        """Write the samples aside, then rename; returns how many lines."""
+        aside = path.with_name(f".{path.name}.part")
+        try:
+            with self._stream("GET", f"/export-jsonl/{_id(elder)}") as answer, aside.open("wb") as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+            aside.replace(path)
+        except OSError as error:
+            raise CliError("disk.failed", path=path, reason=error.strerror) from error
+        finally:
+            aside.unlink(missing_ok=True)
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+
+    # ---- chat -----------------------------------------------------------------------------------------
+
+    def chat(self, elder: str, message: str, history: list[Json]) -> Iterator[tuple[str, Json]]:
+        """("memories" | "token" | "done" | "error", data) as they come."""
+        body = {"elder_id": elder, "message": message, "conversation_history": history, "stream": True}
+        with self._stream("POST", "/chat", json=body, timeout=_CHAT_SECONDS) as answer:
+            yield from events(answer.iter_lines())
+
+    # ---- the wire -------------------------------------------------------------------------------------
+
+    def _call(self, method: str, path: str, **request: Any) -> Json:
+        with self._stream(method, path, **request) as answer:
+            answer.read()
+            try:
+                return dict(answer.json())
+            except (ValueError, TypeError):
+                raise CliError("api.strange", url=self.url, status=answer.status_code) from None
+
+    @contextmanager
+    def _stream(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, path, **request) as answer:
+                self._check(answer)
+                yield answer
+        except httpx.TimeoutException as error:
+            raise CliError("api.slow", url=self.url) from error
+        except httpx.HTTPError as error:
+            raise CliError("api.down", url=self.url) from error
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.is_success:
+            return
+        answer.read()
+        try:
+            refusal = answer.json()["error"]
+            message, code = refusal["message"], refusal["code"]
+        except (ValueError, KeyError, TypeError):
+            raise CliError("api.strange", url=self.url, status=answer.status_code) from None
+        if answer.status_code == httpx.codes.UNAUTHORIZED and not self._has_key:
+            raise CliError("api.no_key", url=self.url)
+        raise CliError("api.refused", message=message, code=code, details=refusal.get("details") or {})
+
+
+def events(lines: Iterator[str]) -> Iterator[tuple[str, Json]]:
+    """Server-sent events: `event:` and `data:` lines, ended by an empty one; comments are left out."""
+    name, data = "message", ""
+    for line in lines:
+        key, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if key == "event":
+            name = value
+        elif key == "data":
+            data += value
+        elif not line and data:
+            yield name, json.loads(data)
+            name, data = "message", ""
+
+
+def _id(text: str) -> str:
+    """An id as one segment of a path, whatever is in it."""
+    return quote(text, safe="") or "-"
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

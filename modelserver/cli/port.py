@@ -1,0 +1,27 @@
+"""Ports: one that is free now. Somebody else may take it before it is used; then `up` says so."""
+
+import socket
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def next_free_port(host: str, first: int, *, tries: int = 100) -> int:
+    """`first`, or the next one above it that nobody listens on."""
+    for port in range(first, min(first + tries, 65536)):
+        if _is_free(host, port):
+            return port
+    return free_port(host)
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,86 @@
+"""Tables: stages, evaluation, models and base models, as a person reads them."""
+
+from typing import Any
+
+from rich.table import Table
+
+from kernel.recipe import BaseModel
+from modelserver.cli.words import Words
+
+Json = dict[str, Any]
+
+_COLOURS = {"done": "green", "skipped": "cyan", "failed": "red", "running": "yellow", "waiting": "dim"}
+
+
+def stages_table(stages: list[Json], words: Words) -> Table:
+    table = Table(title=words("table.stages"), title_justify="left")
+    table.add_column(words("table.stage"))
+    table.add_column(words("table.state"))
+    table.add_column(words("table.seconds"), justify="right")
+    for stage in stages:
+        state = stage["state"]
+        seconds = stage.get("seconds") or 0.0
+        colour = _COLOURS.get(state, "")
+        table.add_row(
+            stage_name(stage["name"], words), f"[{colour}]{words(f'state.{state}')}", f"{seconds:.1f}"
+        )
+    table.add_section()
+    table.add_row("", "", f"{sum(stage.get('seconds') or 0.0 for stage in stages):.1f}")
+    return table
+
+
+def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
+    table = Table(title=words("table.evaluation", elder=elder), title_justify="left")
+    table.add_column(words("table.arm"))
+    table.add_column(words("table.recall"), justify="right")
+    table.add_column(words("table.honesty"), justify="right")
+    for arm in arms:
+        table.add_row(words(f"arm.{arm['arm']}"), f"{arm['recall']:.2f}", f"{arm['honesty']:.2f}")
+    return table
+
+
+def models_table(models: list[Json], words: Words) -> Table:
+    table = Table()
+    for column in ("elder", "name", "version", "base", "engine", "size", "made"):
+        table.add_column(
+            words(f"table.{column}"), justify="right" if column in ("version", "size") else "left"
+        )
+    for model in models:
+        table.add_row(
+            model["elder_id"],
+            model.get("name", ""),
+            str(model["version"]),
+            f"{model['base']} {model.get('quantisation', '')}",
+            model.get("engine", ""),
+            size(model.get("size_bytes", 0)),
+            str(model.get("created_at", ""))[:16].replace("T", " "),
+        )
+    return table
+
+
+def bases_table(rows: list[tuple[BaseModel, bool]], words: Words) -> Table:
+    """Each with whether it is ready on this machine."""
+    table = Table()
+    for column in ("model", "languages", "licence", "parameters", "ready"):
+        table.add_column(words(f"table.{column}"), justify="right" if column == "parameters" else "left")
+    for base, is_ready in rows:
+        parameters = f"{base.parameters / 1e6:,.0f} M"
+        ready = words("table.yes" if is_ready else "table.no")
+        table.add_row(base.key, " ".join(base.languages), base.licence, parameters, ready)
+    return table
+
+
+def stage_name(name: str, words: Words) -> str:
+    """A server may be newer than this command line: a stage that it does not know keeps its own name."""
+    try:
+        return words(f"stage.{name}")
+    except KeyError:
+        return name
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,60 @@
+"""The words of the command line, in English and in Chinese; `say(key, **values)` picks and fills one.
+
+The language is --lang, else HEIRLOOM_LANG, else Chinese when LC_ALL, LC_MESSAGES or LANG begins with zh.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+LANGUAGES = ("en", "zh")
+_FILE = Path(__file__).with_name("words.yaml")
+
+
+class CliError(Exception):
+    """Something that a person reads as one sentence; the command then ends with exit code 1."""
+
+    def __init__(self, key: str, /, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
+
+
+class Words:
+    """One language's sentences."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._sentences = read_sentences()
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        return self._sentences[key][self.language].format(**values)
+
+
+def read_sentences() -> dict[str, dict[str, str]]:
+    """key -> language -> sentence."""
+    sentences: dict[str, dict[str, str]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    return sentences
+
+
+def take_language(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """What --lang says, wherever it stands, and the other arguments."""
+    wanted, rest, waiting = "", list(arguments), iter(arguments)
+    for argument in waiting:
+        if argument == "--lang" and (value := next(waiting, "")):
+            wanted = value
+            at = rest.index("--lang")
+            del rest[at : at + 2]
+        elif argument.startswith("--lang="):
+            wanted = argument.removeprefix("--lang=")
+            rest.remove(argument)
+    return wanted, rest
+
+
+def choose_language(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Read before anything is parsed, so that --help is in it too."""
+    wanted, _ = take_language(arguments)
+    wanted = wanted or environ.get("HEIRLOOM_LANG", "")
+    locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+    return "zh" if (wanted or locale).lower().startswith("zh") else "en"

@@ -1,0 +1,446 @@
+"""The command line: every error is one sentence, every sentence is there in both languages."""
+
+import io
+import json
+import re
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from config import settings as settings_module
+from config.settings import Settings
+from modelserver.cli import app, demo, training
+from modelserver.cli.account import Account, find_account, keep_account
+from modelserver.cli.client import Client, events
+from modelserver.cli.demo import SAMPLES, Sample
+from modelserver.cli.stack import settings_environment
+from modelserver.cli.words import CliError, Words, choose_language, read_sentences
+
+Handler = Callable[[httpx.Request], httpx.Response]
+Run = Callable[..., tuple[int, str, str]]
+
+SOURCES = Path(app.__file__).parent
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """run("models", handler=…) -> (exit code, stdout, stderr)."""
+    monkeypatch.setenv("HEIRLOOM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HEIRLOOM_API_URL", "http://heirloom.test")
+    monkeypatch.setenv("HEIRLOOM_API_KEY", "hl_secret")
+    monkeypatch.setenv("HEIRLOOM_LANG", "en")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_command(*arguments: str, handler: Handler) -> tuple[int, str, str]:
+        settings_module.read_settings.cache_clear()
+        with pytest.raises(SystemExit) as end:
+            app.main(list(arguments), transport=httpx.MockTransport(handler))
+        settings_module.read_settings.cache_clear()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def answers(status: int, body: Any) -> Handler:
+    return lambda request: httpx.Response(status, json=body)
+
+
+def refusal(status: int, code: str, message: str, **details: str) -> Handler:
+    return answers(status, {"error": {"code": code, "message": message, "details": details}})
+
+
+# ---- words ----------------------------------------------------------------------------------------------
+
+
+def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> None:
+    for key, sentence in read_sentences().items():
+        assert set(sentence) == {"en", "zh"}, key
+        assert _blanks(sentence["en"]) == _blanks(sentence["zh"]), key
+
+
+def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
+    made_up = ("help.", "table.", "state.", "arm.", "stage.")
+    for key in read_sentences():
+        assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), (
+            f"nobody says {key}"
+        )
+    said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
+    assert said <= set(read_sentences())
+
+
+def test_every_command_has_its_help_in_chinese(run: Run) -> None:
+    code, out, _ = run("--lang", "zh", "--help", handler=answers(200, {}))
+    assert code == 0
+    for command in (
+        "up",
+        "demo",
+        "import",
+        "train",
+        "chat",
+        "models",
+        "export",
+        "doctor",
+        "elder",
+        "family",
+        "base",
+    ):
+        assert re.search(rf"^\s+{command}\s+.*[\u4e00-\u9fff]", out, re.MULTILINE), command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "language"),
+    [
+        ([], {}, "en"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_CN.UTF-8", "HEIRLOOM_LANG": "en"}, "en"),
+        ([], {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        (["--lang", "zh", "models"], {"LANG": "C"}, "zh"),
+        (["demo", "--lang=en"], {"LANG": "zh_TW"}, "en"),
+    ],
+)
+def test_the_option_goes_before_the_variable_and_the_variable_before_the_locale(
+    arguments: list[str], environ: dict[str, str], language: str
+) -> None:
+    assert choose_language(arguments, environ) == language
+
+
+# ---- errors -----------------------------------------------------------------------------------------------
+
+
+def test_the_servers_refusal_is_shown_as_its_sentence(run: Run) -> None:
+    handler = refusal(404, "elder_not_found", "There is no elder GONE.", elder="GONE")
+    assert run("models", "GONE", handler=handler) == (1, "", "Error: There is no elder GONE.\n")
+
+
+def test_a_server_that_is_down_says_how_to_start_it(run: Run) -> None:
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    code, out, err = run("models", handler=down)
+    assert (code, out) == (1, "")
+    assert err == "Error: Nothing answers at http://heirloom.test. Start it with: heirloom up\n"
+
+
+def test_another_program_on_the_port_is_recognised(run: Run) -> None:
+    code, _, err = run("models", handler=lambda request: httpx.Response(404, text="<html>nginx"))
+    assert code == 1
+    assert "another program" in err
+
+
+def test_errors_are_in_the_asked_language_and_the_server_is_told_it(run: Run) -> None:
+    def slow(request: httpx.Request) -> httpx.Response:
+        assert request.headers["Accept-Language"] == "zh"
+        raise httpx.ReadTimeout("slow")
+
+    code, _, err = run("--lang", "zh", "models", handler=slow)
+    assert code == 1
+    assert err.startswith("错误：http://heirloom.test 响应超时")
+
+
+def test_a_missing_key_says_where_to_get_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEIRLOOM_API_KEY")
+    code, _, err = run("models", handler=refusal(401, "unauthorized", "Wrong key."))
+    assert code == 1
+    assert "HEIRLOOM_API_KEY" in err
+
+
+def test_a_file_that_is_not_there_is_said_before_anything_is_sent(run: Run) -> None:
+    def never(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("nothing may be sent")
+
+    assert (
+        run("import", "E1", "no-such.jsonl", handler=never)[2] == "Error: There is no file no-such.jsonl.\n"
+    )
+
+
+def test_a_bad_setting_is_named_without_its_value(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEIRLOOM_PORT", "hl_not_a_number")
+    code, _, err = run("models", handler=answers(200, {}))
+    assert code == 1
+    assert "HEIRLOOM_PORT" in err
+    assert "hl_not_a_number" not in err
+
+
+def test_no_key_is_ever_printed(run: Run) -> None:
+    for handler in (refusal(401, "unauthorized", "Wrong key."), answers(200, {"models": []})):
+        _, out, err = run("models", handler=handler)
+        assert "hl_secret" not in out + err
+
+
+# ---- commands ---------------------------------------------------------------------------------------------
+
+
+def test_import_sends_the_file_as_it_is_and_says_what_was_new(run: Run, tmp_path: Path) -> None:
+    file, questions = tmp_path / "a.jsonl", tmp_path / "q.jsonl"
+    file.write_bytes(b'{"question": "q", "answer": "\xe5\xae\xb6"}\n')
+    questions.write_bytes(b'{"question": "q", "expects": []}\n')
+    sent: list[tuple[str, str, bytes]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path, request.read()))
+        return httpx.Response(201, json={"added": 1, "total": 7})
+
+    code, out, _ = run("import", "E1", str(file), "--questions", str(questions), handler=handler)
+    assert code == 0
+    assert sent == [
+        ("POST", "/elders/E1/answers/bulk", file.read_bytes()),
+        ("PUT", "/elders/E1/questions", questions.read_bytes()),
+    ]
+    assert "1 new memories; E1 has 7 now." in out
+
+
+def test_an_id_cannot_climb_out_of_its_place_in_the_path() -> None:
+    paths: list[bytes] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path)
+        return httpx.Response(200, json={})
+
+    client = Client(Account(url="http://h.test", key=""), transport=httpx.MockTransport(handler))
+    client.model("../../etc/passwd")
+    assert paths == [b"/models/..%2F..%2Fetc%2Fpasswd"]
+
+
+def test_chat_streams_the_answer_and_shows_its_memories(run: Run) -> None:
+    stream = _sse(
+        ("memories", {"memory_ids": ["m_1"]}), ("token", {"text": "In [red]"}), ("token", {"text": " 1938."})
+    )
+    stream += _sse(("done", {"memory_ids": ["m_1"], "response": "In [red] 1938."}))
+    code, out, _ = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
+    assert (code, out) == (0, "In [red] 1938.\nmemories: m_1\n")
+
+
+def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
+    stream = _sse(
+        ("token", {"text": "In"}), ("error", {"code": "engine_unavailable", "message": "No engine."})
+    )
+    code, out, err = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
+    assert (code, out) == (1, "In")
+    assert "No engine." in err
+
+
+def test_export_leaves_an_existing_file_alone_and_a_broken_export_leaves_none(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "e.jsonl"
+    file.write_text("mine")
+    assert run("export", "E1", str(file), handler=answers(200, {}))[0] == 1
+    assert file.read_text() == "mine"
+    gone = tmp_path / "gone.jsonl"
+    assert run("export", "E1", str(gone), handler=refusal(404, "elder_not_found", "None."))[0] == 1
+    assert list(tmp_path.glob("*gone*")) == []
+    code, out, _ = run(
+        "export", "E1", str(file), "--force", handler=lambda r: httpx.Response(200, text="{}\n{}\n")
+    )
+    assert code == 0
+    assert "2 samples" in out
+
+
+def test_events_are_read_as_the_standard_says() -> None:
+    lines = [
+        ": hello",
+        "event: a",
+        'data: {"x":',
+        "data: 1}",
+        "",
+        'data: {"y": 2}',
+        "",
+        "event: unfinished",
+        "data: {}",
+    ]
+    assert list(events(iter(lines))) == [("a", {"x": 1}), ("message", {"y": 2})]
+
+
+# ---- training ---------------------------------------------------------------------------------------------
+
+
+def test_train_watches_to_the_end_and_shows_what_was_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
+    code, out, err = run(
+        "train", "E1", handler=_Server(progress("training", "running"), progress("completed", "done"))
+    )
+    assert (code, err) == (0, "")
+    assert "Train (SFT): epoch 1/3" in out
+    assert "Train (SFT): done 12.0 s" in out
+    assert "version 1 of E1" in out
+    assert "0.95" in out
+
+
+def test_a_training_that_runs_already_is_joined(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = _Server(progress("completed", "done"))
+    server.start = refusal(409, "job_running", "Job j_1 is running.", job_id="j_1")
+    code, out, _ = run("train", "E1", handler=server)
+    assert code == 0
+    assert "Job j_1 is running already" in out
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    server = _Server(progress("training", "running"))
+    monkeypatch.setattr(app, "watch", interrupt)
+    code, out, _ = run("train", "E1", handler=server)
+    assert code == 0
+    assert "heirloom train E1 --cancel" in out
+    assert "/train/cancel/j_1" not in server.paths
+
+
+def test_cancel_cancels_the_running_job(run: Run) -> None:
+    server = _Server(progress("cancelled", "waiting"))
+    server.start = refusal(409, "job_running", "Job j_1 is running.", job_id="j_1")
+    code, out, _ = run("train", "E1", "--cancel", handler=server)
+    assert code == 0
+    assert "/train/cancel/j_1" in server.paths
+    assert "The job is cancelled" in out
+
+
+def test_a_failed_training_ends_with_its_reason_and_code_1(run: Run) -> None:
+    failed = progress("failed", "failed") | {"error": {"code": "stage_failed", "message": "It broke."}}
+    code, _, err = run("train", "E1", handler=_Server(failed))
+    assert (code, err) == (1, "Error: Training failed (stage_failed): It broke.\n")
+
+
+def test_a_retrain_with_nothing_changed_says_so() -> None:
+    assert training.outcome(progress("completed", "skipped"), Words("en")).startswith("Nothing has changed")
+
+
+def test_an_api_that_is_being_started_again_is_waited_for() -> None:
+    server = _Server(progress("completed", "done"))
+    tries = iter([True, True, False])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if next(tries, False):
+            raise httpx.ConnectError("refused")
+        return server(request)
+
+    client = Client(Account(url="http://h.test", key="k"), transport=httpx.MockTransport(handler))
+    console = Console(file=io.StringIO(), force_terminal=True)
+    done = training.watch(client, "j_1", console=console, words=Words("en"), pause=lambda seconds: None)
+    assert done["status"] == "completed"
+
+
+# ---- account and settings ---------------------------------------------------------------------------------
+
+
+def test_the_kept_key_is_for_its_owner_only_and_sent_nowhere_else(tmp_path: Path) -> None:
+    keep_account(Account(url="http://127.0.0.1:8001", key="hl_kept"), tmp_path)
+    assert (tmp_path / "client.json").stat().st_mode & 0o777 == 0o600
+    assert find_account(Settings(data_dir=tmp_path, api_url="", api_key="")).key == "hl_kept"
+    assert (
+        find_account(Settings(data_dir=tmp_path, api_url="http://127.0.0.1:8001/", api_key="")).key
+        == "hl_kept"
+    )
+    assert find_account(Settings(data_dir=tmp_path, api_url="https://elsewhere.test", api_key="")).key == ""
+    assert "hl_kept" not in repr(find_account(Settings(data_dir=tmp_path, api_url="", api_key="")))
+
+
+def test_processes_are_given_every_setting_but_the_familys_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path, port=8123, OLLAMA_HOST="http://gpu:11434", api_key="hl_secret")
+    environment = settings_environment(settings)
+    assert "hl_secret" not in environment.values()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HEIRLOOM_API_KEY", "hl_secret")
+    assert Settings() == settings
+
+
+# ---- the sample elders ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", sorted(file.parent.name for file in SAMPLES.glob("*/elder.json")))
+def test_a_sample_elder_is_sent_whole(language: str) -> None:
+    sample = Sample(SAMPLES / language)
+    assert len(sample.answers().splitlines()) == len(sample.memories) >= 40
+    questions = [json.loads(line) for line in sample.questions().splitlines()]
+    assert sum(not row["expects"] for row in questions) == len(sample.unanswerable) == 20
+    assert len(sample.to_ask()) == 6
+
+
+def test_a_second_demo_finds_the_elder_there() -> None:
+    server = _Server(progress("completed", "skipped"))
+    server.elder = refusal(409, "elder_exists", "There already.")
+    client = Client(Account(url="http://h.test", key="k"), transport=httpx.MockTransport(server))
+    console = Console(record=True, width=160, file=io.StringIO())
+    demo.run_demo(client, Sample(SAMPLES / "en"), console=console, words=Words("en"))
+    shown = console.export_text()
+    assert "Nothing has changed" in shown
+    assert shown.count("memories: m_1") == 6
+
+
+class _Server:
+    """The REST paths that a training asks, with one progress after the other."""
+
+    def __init__(self, *progresses: dict[str, Any]) -> None:
+        self._progresses = list(progresses)
+        self.paths: list[str] = []
+        self.start = answers(200, {"success": True, "message": "", "job_id": "j_1", "elder_id": "E1"})
+        self.elder = answers(201, {"elder_id": "E1", "name": "E", "language": "en", "base_model": ""})
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.paths.append(path)
+        if path == "/train/start":
+            return self.start(request)
+        if path.startswith("/train/"):
+            return httpx.Response(200, json=self._next())
+        if path.startswith("/models/"):
+            return httpx.Response(200, json={"active": {"arms": ARMS}, "versions": []})
+        if path == "/elders":
+            return self.elder(request)
+        if path == "/chat":
+            return httpx.Response(
+                200, text=_sse(("token", {"text": "Yes."}), ("done", {"memory_ids": ["m_1"]}))
+            )
+        return httpx.Response(201, json={"added": 0, "total": 42})
+
+    def _next(self) -> dict[str, Any]:
+        return self._progresses.pop(0) if len(self._progresses) > 1 else self._progresses[0]
+
+
+ARMS = [
+    {"arm": "base", "recall": 0.0, "honesty": 0.1},
+    {"arm": "trained+retrieval", "recall": 0.95, "honesty": 0.85},
+]
+
+
+def progress(status: str, state: str) -> dict[str, Any]:
+    facts = {"epoch": 1.0, "epochs": 3, "loss": 1.5, "tokens_per_second": 900.0}
+    stage = {"name": "train_sft", "state": state, "progress": 30, "seconds": 12.0, "facts": facts}
+    return {
+        "job_id": "j_1",
+        "elder_id": "E1",
+        "status": status,
+        "progress": 40,
+        "eta": "5 minutes",
+        "stages": [stage],
+        "version": 1,
+        "error": None,
+    }
+
+
+def _sse(*frames: tuple[str, dict[str, Any]]) -> str:
+    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in frames)
+
+
+def _blanks(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def test_an_unknown_key_of_words_is_a_programmers_error() -> None:
+    with pytest.raises(KeyError):
+        Words("en")("no.such")
+    assert isinstance(CliError("api.down", url="x"), Exception)

@@ -1,0 +1,125 @@
+"""docker-compose.yml against the settings and the code that it starts."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from adapters.doorbell import QUEUES
+from config.settings import ROOT, Settings
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("modelserver", "worker-cpu", "worker-gpu", "sweep")
+VARIABLES = {
+    "OLLAMA_HOST",
+    *(f"HEIRLOOM_{name.upper()}" for name in Settings.model_fields if name != "ollama_host"),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_a_setting(name: str) -> None:
+    given = {
+        variable
+        for variable in SERVICES[name]["environment"]
+        if variable.startswith(("HEIRLOOM_", "OLLAMA_"))
+    }
+    assert given <= VARIABLES
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_server_is_left_to_be_embedded(name: str) -> None:
+    for variable in ("HEIRLOOM_MONGO_URL", "HEIRLOOM_REDIS_URL", "HEIRLOOM_CHROMA_URL", "OLLAMA_HOST"):
+        host = urlsplit(re.sub(r"\$\{[^}]*\}", "secret", SERVICES[name]["environment"][variable])).hostname
+        assert host in SERVICES
+
+
+def test_every_queue_is_served() -> None:
+    from kernel.pipeline import Queue
+
+    served = [queue for name in OURS for queue in _queues(SERVICES[name]["command"])]
+    assert sorted(served) == sorted(QUEUES) == sorted(Queue)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_everyone_sees_the_same_data_and_models(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in SERVICES[name]["volumes"])
+    assert mounts == {environment["HEIRLOOM_DATA_DIR"]: "data", environment["HEIRLOOM_MODEL_DIR"]: "models"}
+    settings = Settings(
+        data_dir=Path(environment["HEIRLOOM_DATA_DIR"]), model_dir=Path(environment["HEIRLOOM_MODEL_DIR"])
+    )
+    for folder in (settings.artifacts_dir, settings.logs_dir, settings.gguf_dir):
+        assert any(folder.is_relative_to(mount) for mount in mounts)
+
+
+def test_every_volume_is_declared() -> None:
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_only_the_api_is_published_and_only_here() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"modelserver": ["${PUBLISH_ON:-127.0.0.1:8000}:8000"]}
+    assert not any(service.get("network_mode") for service in SERVICES.values())
+
+
+def test_there_is_no_secret_in_it_and_each_must_be_given() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for secret in ("MONGO_PASSWORD", "MONGO_REPLICA_KEY", "REDIS_PASSWORD"):
+        assert re.findall(rf"\$\{{{secret}(.)", text) == [":"] * text.count(f"${{{secret}:?")
+        assert f"\n{secret}=\n" in example
+    assert not re.search(r"hl_[A-Za-z0-9_-]{20,}|://[^:$\s]*:[^$@\s]+@", text)
+
+
+def test_every_image_has_its_version() -> None:
+    for name, service in SERVICES.items():
+        _, _, tag = service["image"].partition(":")
+        assert re.match(r"\d+\.\d+", tag), name
+
+
+def test_what_is_started_exists() -> None:
+    for name in OURS:
+        program, *arguments = SERVICES[name]["command"]
+        assert program in ("uvicorn", "celery", "python")
+        modules = [
+            argument.partition(":")[0]
+            for argument in arguments
+            if re.match(r"(modelserver|workers)\.", argument)
+        ]
+        assert modules
+        assert all(importlib.util.find_spec(module) for module in modules)
+
+
+def test_mongo_is_a_replica_set_that_makes_itself() -> None:
+    mongo = SERVICES["mongo"]
+    name = re.search(r"--replSet (\w+)", " ".join(mongo["entrypoint"]))
+    assert name is not None
+    assert f"_id: '{name[1]}'" in " ".join(mongo["healthcheck"]["test"])
+    assert f"replicaSet={name[1]}" in SERVICES["modelserver"]["environment"]["HEIRLOOM_MONGO_URL"]
+    assert SERVICES["modelserver"]["depends_on"]["mongo"] == {"condition": "service_healthy"}
+
+
+def test_redis_writes_what_it_is_told() -> None:
+    assert "appendonly yes" in " ".join(SERVICES["redis"]["command"])
+
+
+def test_ollama_uses_the_template_of_the_gguf() -> None:
+    assert SERVICES["ollama"]["environment"]["OLLAMA_GO_TEMPLATE"] == "0"
+
+
+def test_the_gpu_is_for_the_gpu_queue() -> None:
+    for name in OURS:
+        devices = (
+            SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
+        )
+        assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"])), name
+
+
+def _queues(command: list[str]) -> list[str]:
+    return command[command.index("-Q") + 1].split(",") if "-Q" in command else []

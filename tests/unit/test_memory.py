@@ -1,0 +1,86 @@
+"""Memories: nothing lost, nothing twice, and personal data flagged by kind alone."""
+
+import pytest
+
+from kernel.ids import memory_id
+from kernel.memory import LONGEST, Answer, collect_memories, memories_digest, personal_data
+from tests.elders import sample_memories
+
+
+def collect(*pairs, language="en"):
+    answers = [Answer(question=question, answer=answer) for question, answer in pairs]
+    return collect_memories(answers, elder_name="Margaret", language=language)
+
+
+def test_the_same_words_are_the_same_memory_whoever_typed_them():
+    [memory] = collect(("Who?", "  My brother Tom.\n")).items
+    assert memory.id == memory_id("Who?", "My brother Tom.")
+
+
+def test_an_empty_answer_is_no_memory():
+    assert collect(("Who?", " \n "), ("Where?", "")).items == ()
+
+
+def test_the_same_story_under_another_question_is_told_once():
+    story = "We had a three-legged lurcher called Bramble."
+    assert len(collect(("Pets?", story), ("A dog?", story.upper())).items) == 1
+
+
+def test_a_short_answer_to_another_question_is_another_memory():
+    assert len(collect(("Were you happy?", "Yes."), ("Were you ill?", "Yes.")).items) == 2
+
+
+def test_a_long_answer_is_split_between_sentences_and_loses_none():
+    told = [f"In the year {1900 + number} I walked to the lighthouse and back again." for number in range(60)]
+    memories = collect(("Walks?", " ".join(told))).items
+    assert len(memories) > 1
+    assert all(len(memory.answer) <= LONGEST and memory.question == "Walks?" for memory in memories)
+    assert " ".join(memory.answer for memory in memories) == " ".join(told)
+
+
+def test_a_long_chinese_answer_is_split_too():
+    text = "".join(f"第{number}天我走到灯塔，又走了回来。" for number in range(200))
+    memories = collect(("散步？", text), language="zh").items
+    assert "".join(memory.answer for memory in memories) == text
+    assert all(len(memory.answer) <= LONGEST for memory in memories)
+
+
+def test_an_answer_with_no_full_stop_is_split_all_the_same():
+    memories = collect(("?", "and then we walked on, " * 200)).items
+    assert all(len(memory.answer) <= LONGEST for memory in memories)
+
+
+def test_the_life_is_in_the_language_most_memories_are_told_in():
+    memories = collect(("a", "I was born in Whitby."), ("b", "我生在绍兴。"), ("c", "我在杭州做工。"))
+    assert [memory.language for memory in memories.items] == ["en", "zh", "zh"]
+    assert memories.language == "zh"
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("我的电话是13812345678。", ("phone",)),
+        ("Ring me on 01263 512345.", ("phone",)),
+        ("+44 1263 512 345", ("phone",)),
+        ("身份证 33010619420906002X", ("id_number",)),
+        ("Card 4111 1111 1111 1111, mail a.b@example.org", ("bank_card", "email")),
+        ("From 1938 to 1962, and 112 squares, and 18.5 yuan.", ()),
+        ("一九四二年九月六号，花了八十六块。", ()),
+    ],
+)
+def test_personal_data_is_flagged_by_its_kind(text, kinds):
+    assert personal_data(text) == kinds
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_sample_elders_hold_no_personal_data_and_lose_no_memory(language):
+    memories = sample_memories(language)
+    assert len(memories.items) == 42
+    assert memories.language == language
+    assert not any(memory.personal_data for memory in memories.items)
+
+
+def test_the_digest_is_of_the_words_alone():
+    one, other = collect(("Who?", "Tom.")), collect(("Who?", "Tom!"))
+    assert memories_digest(one) == memories_digest(collect(("Who?", "Tom.")))
+    assert memories_digest(one) != memories_digest(other)

@@ -1,0 +1,76 @@
+"""Retrieval: the right memory is among the first three, however the family asks."""
+
+import pytest
+
+from adapters.embedder import E5Embedder
+from kernel.ids import ElderId, TenantId
+from kernel.memory import Answer, collect_memories
+from kernel.retrieval import Bm25, Retriever
+from tests.elders import held_out, sample_memories
+from tests.fakes import MemoryIndex
+
+TENANT, ELDER = TenantId("hale"), ElderId("margaret")
+
+
+@pytest.fixture(scope="module", params=["en", "zh"])
+def language(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def index():
+    return MemoryIndex(E5Embedder())
+
+
+@pytest.fixture(scope="module")
+def retriever(language, index):
+    return Retriever(sample_memories(language), index=index, tenant=TENANT, elder=ElderId(language))
+
+
+def test_a_question_never_seen_finds_its_memory_among_the_first_three(retriever, language):
+    """Measured: 0.988 in both languages; BM25 alone 0.94; vectors without the readings 0.96-0.98."""
+    asked = held_out(language)
+    found = sum(one.memory in [memory.id for memory in retriever.find(one.question, 3)] for one in asked)
+    assert found / len(asked) >= {"en": 0.97, "zh": 0.95}[language]
+
+
+def test_a_memorys_own_question_finds_it_first(retriever, language):
+    for memory in sample_memories(language).items:
+        assert retriever.find(memory.question, 1) == [memory]
+
+
+def test_no_more_are_found_than_were_asked_for(retriever):
+    assert [len(retriever.find("boat 船", limit)) for limit in (0, 1, 5, 100)] == [0, 1, 5, 42]
+
+
+def test_the_index_is_synced_once(index):
+    memories = sample_memories("en")
+    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ELDER)
+    before = index.embeds
+    retriever.find("boat", 1)
+    retriever.find("school", 1)
+    assert index.embeds - before == 3 * len(memories.items)
+
+
+def test_an_elder_without_memories_has_none_to_find(index):
+    memories = collect_memories([], elder_name="Margaret", language="en")
+    assert Retriever(memories, index=index, tenant=TENANT, elder=ELDER).find("boat", 3) == []
+
+
+def test_a_grandchilds_grandpa_is_the_elders_husband(index):
+    answers = [
+        Answer(question="How did you meet your husband?", answer="I met Arthur at a dance in 1958."),
+        Answer(question="What did your grandfather do?", answer="My grandfather Josiah kept the lighthouse."),
+        Answer(question="Did you keep a garden?", answer="I grew dahlias as big as dinner plates."),
+    ]
+    memories = collect_memories(answers, elder_name="Margaret", language="en")
+    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ElderId("grandpa"))
+    assert "Arthur" in retriever.find("Where did you first see Grandpa?", 1)[0].answer
+    assert "Josiah" in retriever.find("What was your grandfather's work?", 1)[0].answer
+
+
+def test_a_question_of_unknown_words_weighs_little():
+    words = Bm25([["boat", "blue"], ["school", "stove"]])
+    assert max(words.shares(["zeppelin", "boat"])) < max(words.shares(["boat"]))
+    assert words.shares(["zeppelin"]) == [0.0, 0.0]
+    assert words.shares([]) == [0.0, 0.0]

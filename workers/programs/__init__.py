@@ -1,0 +1,1 @@
+"""Programs that train, merge, convert and answer, each a subprocess: `python -m workers.programs.NAME`."""

@@ -1,0 +1,110 @@
+"""What both kinds of training share: how a base is loaded, how progress is told, what a run cost."""
+
+import resource
+import time
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from adapters.hardware import has_fast_bf16
+from adapters.program import Say
+
+
+def is_bf16() -> bool:
+    """bf16 where the machine multiplies it itself; elsewhere it is slower than fp32."""
+    return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else has_fast_bf16()
+
+
+def load_base(folder: str) -> PreTrainedModel:
+    """Frozen weights, as compact as the machine likes them; the adapter on top stays fp32."""
+    dtype = torch.bfloat16 if is_bf16() else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+    return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def common_arguments(request: dict[str, Any], section: str) -> dict[str, Any]:
+    """Arguments that SFTConfig and DPOConfig take alike."""
+    return {
+        "output_dir": request["checkpoints"],
+        "num_train_epochs": request[section]["epochs"],
+        "per_device_train_batch_size": request[section]["batch_size"],
+        "learning_rate": request[section]["learning_rate"],
+        "max_length": request["sft"]["max_seq_length"],
+        "bf16": is_bf16(),
+        "use_cpu": not torch.cuda.is_available(),
+        "activation_checkpointing": request["is_recomputing"],
+        "seed": request["seed"],
+        "weight_decay": 0.0,
+        "include_num_input_tokens_seen": "non_padding",
+        "logging_steps": 1,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+
+
+class TellProgress(TrainerCallback):
+    """One line of progress a step."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._loss = 0.0
+        self._started = time.monotonic()
+        self._first_step = 0
+        self._first_tokens = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **facts: Any
+    ) -> None:
+        """A resumed run begins at its checkpoint's step; its speed is measured from there."""
+        self._started = time.monotonic()
+        self._first_step, self._first_tokens = state.global_step, int(state.num_input_tokens_seen)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **facts: Any
+    ) -> None:
+        self._loss = float((facts.get("logs") or {}).get("loss", self._loss))
+        self._tell(args, state)
+
+    def _tell(self, args: TrainingArguments, state: TrainerState) -> None:
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        steps = state.global_step - self._first_step
+        left = state.max_steps - state.global_step
+        self._say(
+            state.global_step / max(state.max_steps, 1),
+            epoch=min(int(state.epoch or 0) + 1, int(args.num_train_epochs)),
+            epochs=int(args.num_train_epochs),
+            step=state.global_step,
+            steps=state.max_steps,
+            loss=round(self._loss, 4),
+            tokens_per_second=round((int(state.num_input_tokens_seen) - self._first_tokens) / seconds, 1),
+            eta_seconds=round(seconds / steps * left, 1) if steps else 0.0,
+        )
+
+
+def last_loss(state: TrainerState) -> float:
+    """Of the last logged step."""
+    losses = [row["loss"] for row in state.log_history if "loss" in row]
+    return float(losses[-1]) if losses else 0.0
+
+
+def cost(state: TrainerState, samples: int, seconds: float) -> dict[str, float | int]:
+    """Of this attempt, for whoever watches: speed and peak memory."""
+    return {
+        "tokens_per_second": round(int(state.num_input_tokens_seen) / max(seconds, 1e-3), 1),
+        "samples_per_second": round(samples / max(seconds, 1e-3), 2),
+        "peak_memory_bytes": _peak_memory_bytes(),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
