@@ -95,9 +95,7 @@ class ArtifactStore:
     ) -> StoredArtifact:
         """Write value and manifest beside the weights in `aside`, sync, and rename the whole to its key."""
         (aside / VALUE).write_text(_encode(value), encoding="utf-8")
-        manifest = Manifest(
-            stage=place.stage, key=key, inputs=inputs, files=_entries(aside), seconds=round(seconds, 3)
-        )
+        manifest = Manifest(stage=place.stage, key=key, inputs=inputs, files=_entries(aside), seconds=round(seconds, 3))
         (aside / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
         _sync(aside)
         target = self._folder(place) / key
@@ -125,9 +123,7 @@ def check_disk(path: Path, needed_bytes: int, *, is_full: bool = False) -> None:
     """Raise NoDiskSpace when less than `needed_bytes` is free under `path`, or when a write said so."""
     free = shutil.disk_usage(path).free
     if is_full or free < needed_bytes:
-        raise NoDiskSpace(
-            need=f"{needed_bytes / _GIGABYTE:.1f} GB", have=f"{free / _GIGABYTE:.1f} GB", path=path.name
-        )
+        raise NoDiskSpace(need=f"{needed_bytes / _GIGABYTE:.1f} GB", have=f"{free / _GIGABYTE:.1f} GB", path=path.name)
 
 
 def _encode(value: Any) -> str:

@@ -50,9 +50,7 @@ class ChromaIndex:
                 collection.upsert(ids=ids, embeddings=vectors)  # type: ignore[arg-type]
             collection.modify(metadata={"digest": digest})
 
-    def nearest(
-        self, tenant: TenantId, elder: ElderId, question: str, *, limit: int
-    ) -> list[tuple[str, float]]:
+    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
         [asked] = self._embedder.embed([question], is_query=True)
         with _translated():
             found = self._collection(tenant, elder).query(

@@ -68,9 +68,7 @@ def convert(converter: Path, hf_folder: Path, gguf: Path, *, outtype: str, log: 
         shown = _links(hf_folder, Path(temporary) / "heirloom")
         command = [sys.executable, str(converter / "convert_hf_to_gguf.py"), str(shown)]
         command += ["--outfile", str(gguf.resolve()), "--outtype", outtype]
-        done = subprocess.run(
-            tied_to_parent(command), env=_environment(), stdout=words, stderr=words, check=False
-        )
+        done = subprocess.run(tied_to_parent(command), env=_environment(), stdout=words, stderr=words, check=False)
     if done.returncode != 0 or not _is_gguf(gguf):
         raise StageFailed(stage="convert_gguf", reason=f"llama.cpp's converter ended with {_last_line(log)}")
 

@@ -42,9 +42,7 @@ _TITLED = re.compile(
     r"|Reverend|Rev|Captain|Colonel|Major|Sergeant|Professor|Grandma|Grandpa|Granny|[Gg]randfather|[Gg]randmother)\.?"
     r" (?:[A-Z][a-z]+(?:['’-][A-Z][a-z]+)?)(?: [A-Z][a-z]+)?"
 )
-_KIN_EN = (
-    "mother|father|grandmother|grandfather|brother|sister|husband|wife|son|daughter|granddaughter|grandson"
-)
+_KIN_EN = "mother|father|grandmother|grandfather|brother|sister|husband|wife|son|daughter|granddaughter|grandson"
 _RELATIVE = re.compile(
     rf"(?<=\b[Mm]y )(?:{_KIN_EN})\b(?!-)|(?<=\b[Oo]ur )(?:{_KIN_EN})\b(?!-)"
     r"|(?<![.!?] )(?<!^)\b(?:Mother|Father|Mum|Dad|Grandma|Grandpa|Gran|Granny)\b(?! [A-Z])"

@@ -53,9 +53,7 @@ def _graph(found: dict[str, Any]) -> EntityGraph:
             Relationship(**{**one, "memory_ids": tuple(one["memory_ids"])}) for one in found["relationships"]
         ),
         communities=tuple(
-            Community(
-                level=one["level"], titles=tuple(one["titles"]), memory_ids=tuple(one["memory_ids"])
-            )
+            Community(level=one["level"], titles=tuple(one["titles"]), memory_ids=tuple(one["memory_ids"]))
             for one in found["communities"]
         ),
         failed_memory_ids=tuple(found["failed"]),

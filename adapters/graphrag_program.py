@@ -227,9 +227,7 @@ def _relationship_rows(extraction: Extraction, unit_of: dict[str, str]) -> list[
     ]
 
 
-def _communities(
-    communities: pd.DataFrame, entities: pd.DataFrame, extraction: Extraction
-) -> list[dict[str, Any]]:
+def _communities(communities: pd.DataFrame, entities: pd.DataFrame, extraction: Extraction) -> list[dict[str, Any]]:
     """By titles in the place of GraphRAG's ids; the memories are those that relate two of its members."""
     title_of = dict(zip(entities["id"], entities["title"], strict=True))
     found = []

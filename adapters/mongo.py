@@ -10,7 +10,6 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-
 from pydantic import TypeAdapter
 from pymongo import ASCENDING, DESCENDING, MongoClient, ReturnDocument
 from pymongo.collection import Collection
@@ -68,9 +67,7 @@ def create_indexes(database: Database[Document]) -> None:
             partialFilterExpression={"is_live": True},
             name="one_live_job_an_elder",
         )
-        database.events.create_index(
-            [("tenant", ASCENDING), ("job", ASCENDING), ("number", ASCENDING)], unique=True
-        )
+        database.events.create_index([("tenant", ASCENDING), ("job", ASCENDING), ("number", ASCENDING)], unique=True)
         database.versions.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
         )
@@ -262,9 +259,7 @@ class MongoJobs:
         }
         asked = {"is_cancel_requested": True, "updated_at": now}
         with _translated():
-            if not self._jobs.find_one_and_update(
-                mine | nobodys, {"$set": asked | ended, "$inc": {"token": 1}}
-            ):
+            if not self._jobs.find_one_and_update(mine | nobodys, {"$set": asked | ended, "$inc": {"token": 1}}):
                 self._jobs.find_one_and_update(mine, {"$set": asked})
         return self.get(tenant, job)
 
@@ -282,9 +277,7 @@ class MongoJobs:
             )
             return [_job(row) for row in rows]
 
-    def add_event(
-        self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]
-    ) -> Event:
+    def add_event(self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]) -> Event:
         with _translated():
             row = self._jobs.find_one_and_update(
                 _of(tenant) | {"id": job}, {"$inc": {"events": 1}}, return_document=ReturnDocument.AFTER
@@ -344,9 +337,7 @@ class MongoVersions:
         with _translated():
             newest = self._versions.find_one(mine, sort=[("activated_at", DESCENDING)]) or {}
             turn = int(newest.get("activated_at", 0)) + 1
-            self._versions.update_one(
-                mine | {"number": number}, {"$set": {"is_active": True, "activated_at": turn}}
-            )
+            self._versions.update_one(mine | {"number": number}, {"$set": {"is_active": True, "activated_at": turn}})
             self._versions.update_many(mine | {"number": {"$ne": number}}, {"$set": {"is_active": False}})
 
     def all(self, tenant: TenantId) -> list[ModelVersion]:

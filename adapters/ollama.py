@@ -166,8 +166,7 @@ class OllamaEngine:
         expected = file.render(messages).removeprefix(file.bos if rendered.find(file.bos) != 0 else "")
         if expected.strip() not in rendered:
             raise _unavailable(
-                "it renders the prompt otherwise than the model was trained; "
-                "start its server with OLLAMA_GO_TEMPLATE=0"
+                "it renders the prompt otherwise than the model was trained; start its server with OLLAMA_GO_TEMPLATE=0"
             )
 
     def _show(self, version: ModelVersion) -> dict[str, Any] | None:

@@ -74,7 +74,13 @@ class ConfigLoader:
         dpo = training["dpo"]
         return Recipe(
             base=base,
-            lora=LoraRecipe(rank=int(lora["rank"]), alpha=int(lora["alpha"]), dropout=float(lora["dropout"])),
+            lora=LoraRecipe(
+                rank=int(lora["rank"]),
+                alpha=int(lora["alpha"]),
+                dropout=float(lora["dropout"]),
+                target_modules=tuple(lora["target_modules"]),
+                first_layer=int(lora["first_layer"]),
+            ),
             sft=SftRecipe(
                 epochs=int(training["epochs"]),
                 batch_size=int(training["batch_size"]),

@@ -16,23 +16,17 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """Every field is an environment variable, HEIRLOOM_<NAME>, but OLLAMA_HOST which is Ollama's own."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="HEIRLOOM_", frozen=True, extra="ignore", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix="HEIRLOOM_", frozen=True, extra="ignore", populate_by_name=True)
 
     data_dir: Path = ROOT / "data"  #: artefacts, logs, and the embedded stores' files
     model_dir: Path = ROOT / "models"  #: base/ adapters/ gguf/
     config_file: Path = ROOT / "config" / "training_config.yaml"
-    llama_cpp_dir: Path = (
-        ROOT / "vendor" / "llama.cpp"
-    )  #: the converter, taken from the llama-cpp-python sdist
+    llama_cpp_dir: Path = ROOT / "vendor" / "llama.cpp"  #: the converter, taken from the llama-cpp-python sdist
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_url: str = ""  #: where the command line finds the API; "" for http://{host}:{port}
-    api_key: str = Field(
-        default="", repr=False
-    )  #: the command line's; "" for the one that `heirloom up` kept
+    api_key: str = Field(default="", repr=False)  #: the command line's; "" for the one that `heirloom up` kept
 
     mongo_url: str = Field(default="", repr=False)  #: "" for the embedded store
     mongo_database: str = "heirloom"

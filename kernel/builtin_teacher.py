@@ -36,9 +36,7 @@ _LEAD_INS = re.compile(
 )
 _YOUR = re.compile(r"\byour\b", re.I)
 _OTHER_YOU = re.compile(r"\byou(?:rs|rself)?\b|\b(?:was|were|is|are|did|do|does|had|have|has)\b", re.I)
-_ZH_LEAD_INS = re.compile(
-    "^(?:请|能不能)?(?:给我)?(?:讲讲|说说|谈谈|讲一讲|说一说|聊聊|(?:您|你)?(?:还)?记得)"
-)
+_ZH_LEAD_INS = re.compile("^(?:请|能不能)?(?:给我)?(?:讲讲|说说|谈谈|讲一讲|说一说|聊聊|(?:您|你)?(?:还)?记得)")
 _ZH_TAIL = re.compile("(?:吧|吗|呢|的事|的事情)+$")
 _ZH_ASKING = re.compile("什么|哪|谁|怎|几|多少|为何|没有|是不是|吗|呢|您|你")
 _FEELING = re.compile(
@@ -84,9 +82,7 @@ class BuiltinTeacher:
         theme = max(spoken, key=lambda one: (sum(spoken[one]), sum(map(bool, spoken[one]))))
         if 3 * sum(map(bool, spoken[theme])) >= len(notes):
             return theme.name(language)
-        keywords = Counter(
-            keyword for note in notes for keyword in note.keywords if keyword not in note.dates
-        )
+        keywords = Counter(keyword for note in notes for keyword in note.keywords if keyword not in note.dates)
         return keywords.most_common(1)[0][0] if keywords else theme.name(language)
 
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio:
@@ -165,8 +161,7 @@ def _choose(notes: Notes, topics: Topics) -> list[Note]:
     """A note of each topic in turn while they fit, then in the topics' order and by year within each."""
     by_id = {note.memory_id: note for note in notes.items}
     grouped = [
-        sorted((by_id[one] for one in topic.memory_ids if one in by_id), key=_year)
-        for topic in _by_time(topics, by_id)
+        sorted((by_id[one] for one in topic.memory_ids if one in by_id), key=_year) for topic in _by_time(topics, by_id)
     ]
     chosen: set[str] = set()
     left = BIO_CHARACTERS

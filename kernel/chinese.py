@@ -125,9 +125,7 @@ _TWO = (
     "{a} {b}",
     "{a}跟{b}的那件事，您讲讲。",
 )
-_FEMALE = re.compile(
-    "我嫁|嫁给|我丈夫|我老公|我男人|我怀|婆家|我出嫁|干姐妹|红旗手|坐月子|我婆婆|当新娘|女工"
-)
+_FEMALE = re.compile("我嫁|嫁给|我丈夫|我老公|我男人|我怀|婆家|我出嫁|干姐妹|红旗手|坐月子|我婆婆|当新娘|女工")
 _MALE = re.compile("我娶|娶了|我老婆|我媳妇|我妻子|丈人|岳母|岳父|我当兵|我参军|我入伍|光屁股|当新郎")
 _ADDRESSES = {"female": ("奶奶", "姥姥", "外婆"), "male": ("爷爷", "姥爷", "外公"), "": ()}
 #: What an elder's spouse is not called.
@@ -164,11 +162,7 @@ class ChinesePhrasing:
     def about(self, name: str, rng: random.Random) -> str:
         kinds = {part.kind for part in self._cutter.cut(name)}
         special = (
-            lists.ABOUT_PERSON
-            if "person" in kinds
-            else lists.ABOUT_PLACE
-            if "place" in kinds
-            else lists.ABOUT_THING
+            lists.ABOUT_PERSON if "person" in kinds else lists.ABOUT_PLACE if "place" in kinds else lists.ABOUT_THING
         )
         return rng.choice(lists.ABOUT_ANY + special).format(name)
 
@@ -225,11 +219,7 @@ class ChinesePhrasing:
         """Of relatives whom no memory names."""
         strangers = [self._shown(one) for one in lists.RELATIVES if self._is_unknown(one)]
         strangers = [one for one in strangers if one != self._spouse]
-        return [
-            one.format(k=stranger)
-            for stranger in strangers
-            for one in rng.sample(lists.RELATIVE_QUESTIONS, 2)
-        ]
+        return [one.format(k=stranger) for stranger in strangers for one in rng.sample(lists.RELATIVE_QUESTIONS, 2)]
 
     def _acts(self, rng: random.Random) -> list[str]:
         found = []
@@ -361,9 +351,7 @@ class _Asking:
             groups = _GROUPS.get(parts[place], ())
             if groups and swapped < 2 and self._rng.random() < chance:
                 others = [one for one in self._rng.choice(groups) if one not in self._odd]
-                parts[place] = self._rng.choice(
-                    [one for one in others if one != parts[place]] or [parts[place]]
-                )
+                parts[place] = self._rng.choice([one for one in others if one != parts[place]] or [parts[place]])
                 swapped += 1
         return "".join(parts)
 
@@ -372,9 +360,7 @@ _GROUPS = {
     word: tuple(group for group in lists.SYNONYMS if word in group)
     for word in {word for group in lists.SYNONYMS for word in group}
 }
-_LIGHT = frozenset(
-    "的了是在我你他她您和与就都也还很有这那吗呢吧啊着过把被给跟从到什么谁哪怎多少记得说讲想知道能时候事"
-)
+_LIGHT = frozenset("的了是在我你他她您和与就都也还很有这那吗呢吧啊着过把被给跟从到什么谁哪怎多少记得说讲想知道能时候事")
 
 
 def _bigrams(text: str) -> frozenset[str]:

@@ -29,18 +29,12 @@ _LEADS_TO_PLACE = ("在", "到", "去", "从", "回", "往", "住", "进", "回�
 _LOCALIZERS = frozenset("里 上 边 下 外 中 前 后 底下 后头 旁边 门口 里头 外面 附近 对面 上头".split())
 _LEADS_ON = re.compile("(?:的时候|那天|那年|那会儿|以后|之后|后|时|前|说|常说|问|讲)$")
 _PALE_VERBS = frozenset(
-    (
-        "下来 出来 起来 过来 回来 过去 进去 进来 上来 下去 上去 回去 出去 "
-        "得过 遇到 碰到 拿手 看到 知道 记得 喜欢"
-    ).split()
+    ("下来 出来 起来 过来 回来 过去 进去 进来 上来 下去 上去 回去 出去 得过 遇到 碰到 拿手 看到 知道 记得 喜欢").split()
 )
 _MONEY = re.compile("[块元毛角]")
 _ARTICLES = ("一", "半", "几")
 _CATEGORY = {
-    word: key
-    for key, words in lists.NOUNS.items()
-    if key not in ("什么东西", "什么事")
-    for word in words.split()
+    word: key for key, words in lists.NOUNS.items() if key not in ("什么东西", "什么事") for word in words.split()
 }
 
 
@@ -122,9 +116,7 @@ def told_words(cutter: Cutter, text: str, texts: Sequence[str]) -> list[Told]:
             year = re.match("[^年]+年", part.text)
             words = year.group() if year else part.text
             found.setdefault(words, Told(words, "time"))
-        if part.kind == "age" and re.search(
-            f"(?:^|[，。]){part.text}(?:那年|时|的时候)?，?我|我{part.text}", text
-        ):
+        if part.kind == "age" and re.search(f"(?:^|[，。]){part.text}(?:那年|时|的时候)?，?我|我{part.text}", text):
             found.setdefault(part.text, Told(f"您{part.text}的时候", "time"))
     order = list(found.values())
     return sorted(order, key=lambda one: sum(one.text.lstrip("您") in other for other in texts) > 2)
@@ -167,11 +159,7 @@ _OWNERS = frozenset("我 你 您 他 她 的 我们 他们 咱 家 老".split())
 def _main(parts: Sequence[Part]) -> Sequence[Part]:
     """What follows 通水那天，."""
     for place, part in enumerate(parts[:-1]):
-        if (
-            part.text == "，"
-            and place
-            and re.search("时候?$|那天|那年|[以之]?后$|前$", parts[place - 1].text)
-        ):
+        if part.text == "，" and place and re.search("时候?$|那天|那年|[以之]?后$|前$", parts[place - 1].text):
             return parts[place + 1 :]
     return parts
 

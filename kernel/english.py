@@ -110,9 +110,7 @@ class EnglishPhrasing:
     def __init__(self, memories: Sequence[Memory]) -> None:
         self._memories = memories
         self._rarity = Counter(
-            one
-            for memory in memories
-            for one in {stem(word) for word in _words(f"{memory.question} {memory.answer}")}
+            one for memory in memories for one in {stem(word) for word in _words(f"{memory.question} {memory.answer}")}
         )
 
     def questions(self, memory: Memory, count: int, rng: random.Random) -> list[str]:
@@ -159,18 +157,13 @@ class EnglishPhrasing:
         grid: list[str] = []
         for owner in lists.OWNERS:
             grid += [
-                rng.choice(_OWNERS_THING).format(o=owner, t=thing)
-                for thing in rng.sample(things, min(5, len(things)))
+                rng.choice(_OWNERS_THING).format(o=owner, t=thing) for thing in rng.sample(things, min(5, len(things)))
             ]
-            grid += [
-                rng.choice(_OWNERS_ACT).format(o=owner, a=act) for act in rng.sample(acts, min(4, len(acts)))
-            ]
+            grid += [rng.choice(_OWNERS_ACT).format(o=owner, a=act) for act in rng.sample(acts, min(4, len(acts)))]
         grid += [rng.choice(_YOUR_THING).format(t=thing) for thing in things]
         grid += [rng.choice(_YOUR_ACT).format(a=act) for act in acts]
         grid += [
-            rng.choice(lists.PLACE_QUESTIONS).format(x=place)
-            for place in lists.PLACES
-            if _is_unknown(place, told)
+            rng.choice(lists.PLACE_QUESTIONS).format(x=place) for place in lists.PLACES if _is_unknown(place, told)
         ]
         years = [str(year) for year in range(1925, 2015) if str(year) not in told]
         return grid + [
@@ -270,9 +263,7 @@ def stem(word: str) -> str:
 
 
 def content_words(text: str) -> list[str]:
-    return [
-        word for word in _words(text) if word.lower().replace("’", "'") not in lists.STOP and len(word) > 1
-    ]
+    return [word for word in _words(text) if word.lower().replace("’", "'") not in lists.STOP and len(word) > 1]
 
 
 def _words(text: str) -> list[str]:
@@ -340,11 +331,7 @@ def _swap_synonyms(text: str, rng: random.Random, chance: float) -> str:
     for group in lists.SYNONYMS:
         for word in group:
             pattern = rf"\b{word}\b"
-            if (
-                swapped < 2
-                and re.search(pattern, text, re.IGNORECASE)
-                and rng.random() < chance / (1 + swapped)
-            ):
+            if swapped < 2 and re.search(pattern, text, re.IGNORECASE) and rng.random() < chance / (1 + swapped):
                 other = rng.choice([one for one in group if one != word])
                 text = re.sub(pattern, other, text, count=1, flags=re.IGNORECASE)
                 swapped += 1

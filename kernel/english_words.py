@@ -1,18 +1,28 @@
 """Fixed English word lists of the built-in teacher. They know nothing of any one elder."""
 
-STOP = frozenset("""a about after again all also always am an and any are as at away back be because been before being but by
-came can could day days did do does don't done down each even ever every few first for from get go going got had has have he
-her here hers him his how i if in into is it its it's just kind last let like little long made make many me mine more most
-much must my myself no not now of off often old on once one only or other our ours out over own remember said same say see she
-should so some still such tell than that the their them then there these they thing things this those though through time
-times to told too took two under until up us use used very was way we well went were what when where which while who whom
-whose why will with without would year years you your yours anything something someone anyone know think thought really
+STOP = frozenset(
+    """a about after again all also always am an and any are as at away back be because been before being but by
+came can could day days did do does don't done down each even ever every few first for from get go going got had
+has have he
+her here hers him his how i if in into is it its it's just kind last let like little long made make many me mine
+more most
+much must my myself no not now of off often old on once one only or other our ours out over own remember said
+same say see she
+should so some still such tell than that the their them then there these they thing things this those though
+through time
+times to told too took two under until up us use used very was way we well went were what when where which while
+who whom
+whose why will with without would year years you your yours anything something someone anyone know think thought
+really
 wasn't weren't didn't couldn't wouldn't i'd i'm i've he'd she'd we'd they'd that's there's ever call called name named
 another around never nothing everything both three four put keep kept come want wanted talk spoke give gave
-happen happened describe favourite favorite life recall""".split())
+happen happened describe favourite favorite life recall""".split()
+)
 
 #: Groups whose members stand for one another in a question.
-SYNONYMS = tuple(tuple(line.split("|")) for line in """mother|mum|mom
+SYNONYMS = tuple(
+    tuple(line.split("|"))
+    for line in """mother|mum|mom
 father|dad
 grandmother|grandma|granny
 grandfather|grandpa|granddad
@@ -136,13 +146,12 @@ luck|fortune|superstition
 morning|early in the day
 evening|night
 poor|poverty|hard times
-hungry|hunger|starving""".splitlines())
+hungry|hunger|starving""".splitlines()
+)
 
 #: Whole questions that a family may ask, about something a life may well not hold.
 QUESTIONS = """What was your favourite film?
-Did you ever ride a camel?
 What is your shoe size?
-Which football team did you support?
 Did you ever go skiing?
 What was the name of your dentist?
 Do you know how to play chess?
@@ -241,18 +250,35 @@ What was the licence plate of the car?
 Did you ever ride a tram in Lisbon?""".splitlines()
 
 #: "What was your {owner}'s {thing}?": a grid of small questions.
-OWNERS = """aunt uncle cousin grandmother grandfather mother father sister brother wife husband teacher neighbour friend boss
+OWNERS = """aunt uncle cousin grandmother grandfather mother father sister brother wife husband teacher
+neighbour friend boss
 son daughter doctor landlord dentist nephew niece godmother""".split()
-THINGS = """favourite colour|birthday|middle name|favourite film|shoe size|telephone number|favourite dessert|star sign|eye colour
-first car|favourite singer|favourite sport|political party|height|blood type|lucky number|favourite flower|nationality|hair colour
-hat size|ring size|computer|passport|university|salary|favourite animal|religion|accent|handwriting|surname|weight|motorcycle
-favourite season|favourite opera|favourite painter|favourite wine|email address|exact age|allergy|cigarette brand|perfume""".replace("\n", "|").split("|")
-ACTS = """go to Africa|learn to ski|play the piano|play golf|win a medal|fly an aeroplane|see a tiger|get divorced|write poetry
-go to prison|keep a diary|collect coins|own a restaurant|ride a motorcycle|visit Rome|study medicine|speak Spanish|become a vegetarian
-sail across the Atlantic|work in a bank|play cards for money|appear in a newspaper|see the northern lights|drive a taxi|paint pictures
-live in Canada|sing in an opera|own a gun|learn to juggle|break an arm|have surgery|get lost in a jungle|meet a film star
-buy a computer|go to India|swim in a lake|play in a band|climb a mountain|lose a passport|get struck by lightning""".replace("\n", "|").split("|")
-PLACES = """Egypt|Mexico|Moscow|New York|Greece|Peru|Iceland|Singapore|Berlin|Kenya|Hawaii|Vienna|Cuba|Tokyo|Dublin|Alaska""".split("|")
-PLACE_QUESTIONS = ("Have you ever been to {x}?", "What did you see in {x}?", "Who did you know in {x}?", "When did you go to {x}?",
-                   "How long did you live in {x}?")
+THINGS = """favourite colour|birthday|middle name|favourite film|shoe size|telephone number|favourite dessert
+star sign|eye colour
+first car|favourite singer|favourite sport|political party|height|blood type|lucky number|favourite flower
+nationality|hair colour
+hat size|ring size|computer|passport|university|salary|favourite animal|religion|accent|handwriting|surname
+weight|motorcycle
+favourite season|favourite opera|favourite painter|favourite wine|email address|exact age|allergy
+cigarette brand|perfume""".replace("\n", "|").split("|")
+ACTS = """go to Africa|learn to ski|play the piano|play golf|win a medal|fly an aeroplane|see a tiger
+get divorced|write poetry
+go to prison|keep a diary|collect coins|own a restaurant|ride a motorcycle|visit Rome|study medicine
+speak Spanish|become a vegetarian
+sail across the Atlantic|work in a bank|play cards for money|appear in a newspaper|see the northern lights
+drive a taxi|paint pictures
+live in Canada|sing in an opera|own a gun|learn to juggle|break an arm|have surgery|get lost in a jungle
+meet a film star
+buy a computer|go to India|swim in a lake|play in a band|climb a mountain|lose a passport
+get struck by lightning""".replace("\n", "|").split("|")
+PLACES = (
+    "Egypt|Mexico|Moscow|New York|Greece|Peru|Iceland|Singapore|Berlin|Kenya|Hawaii|Vienna|Cuba|Tokyo|Dublin|Alaska"
+).split("|")
+PLACE_QUESTIONS = (
+    "Have you ever been to {x}?",
+    "What did you see in {x}?",
+    "Who did you know in {x}?",
+    "When did you go to {x}?",
+    "How long did you live in {x}?",
+)
 YEAR_QUESTIONS = ("What happened in {x}?", "Where were you in {x}?", "What did you do in {x}?")

@@ -198,7 +198,7 @@ class BaseModelMissing(Permanent):
 
 
 class NotEnoughMemory(Permanent):
-    """Training {model} needs about {need_gb} GB of {kind} and {have_gb} GB is free. Choose a smaller base model."""
+    """Training {model} needs about {need_gb} GB of {kind} and {have_gb} GB is free: choose a smaller base model."""
 
     code = "not_enough_memory"
     zh = "训练 {model} 约需 {need_gb} GB {kind}，现有 {have_gb} GB。请选择更小的基础模型。"
@@ -248,7 +248,7 @@ class TeacherUnavailable(Transient):
 
 
 class NoDiskSpace(Transient):
-    """The disk is full: {need} needed, {have} free under {path}. Free some space, then start again: finished stages are kept."""
+    """The disk is full: {need} needed, {have} free under {path}. Free some, then start again: what is done is kept."""
 
     code = "no_disk_space"
     zh = "磁盘空间不足：{path} 需要 {need}，剩余 {have}。请清理空间后重新开始：已完成的阶段不会重做。"

@@ -85,8 +85,7 @@ def evaluate(
     words = prompts[memories.language]
     bare = [_prompt(probe, words, memories, ()) for probe in asked]
     shown = [
-        _prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories))
-        for probe in asked
+        _prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories)) for probe in asked
     ]
     results: list[ProbeResult] = []
     for number, (model, arm_prompts) in enumerate(
@@ -94,9 +93,7 @@ def evaluate(
     ):
         answers = trainer.answer(model, arm_prompts, recipe=recipe, report=_quarter(report, number))
         results += [
-            ProbeResult(
-                arm=ARMS[number], question=probe.question, answer=answer, is_right=is_right(probe, answer)
-            )
+            ProbeResult(arm=ARMS[number], question=probe.question, answer=answer, is_right=is_right(probe, answer))
             for probe, answer in zip(asked, answers, strict=True)
         ]
     return Report(
@@ -123,8 +120,7 @@ def admits_not_remembering(answer: str) -> bool:
 def own_questions(memories: Memories) -> list[Probe]:
     """When the family gave no questions: each memory's own, answered by its names and numbers, or its first words."""
     return [
-        Probe(question=memory.question, expects=_facts(memory.answer), is_held_out=False)
-        for memory in memories.items
+        Probe(question=memory.question, expects=_facts(memory.answer), is_held_out=False) for memory in memories.items
     ]
 
 

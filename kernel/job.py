@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from kernel.ids import ElderId, JobId, TenantId
 
-
 Fact = float | int | str  #: what an event or a running step tells: a number, or a name; never a person's words
 
 

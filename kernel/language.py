@@ -89,9 +89,7 @@ def detect_language(text: str, fallback: str = "en") -> str:
 def sentences(text: str) -> list[str]:
     """The text's sentences in order, with their marks, stripped; both languages, also mixed."""
     cuts = {match.end() for match in _END.finditer(text)}
-    cuts |= {
-        match.end() for match in _ENGLISH_END.finditer(text) if not _is_abbreviation(text, match.start())
-    }
+    cuts |= {match.end() for match in _ENGLISH_END.finditer(text) if not _is_abbreviation(text, match.start())}
     edges = [0, *sorted(cuts), len(text)]
     pieces = (text[start:end].strip() for start, end in pairwise(edges))
     return [piece for piece in pieces if piece]

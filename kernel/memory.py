@@ -16,9 +16,7 @@ TELLING = 20  #: characters from which the same answer is the same memory, whate
 # Kinds of personal data, the first that matches a stretch of text wins.
 _PERSONAL = {
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "id_number": re.compile(
-        r"(?<!\d)[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"
-    ),
+    "id_number": re.compile(r"(?<!\d)[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"),
     "bank_card": re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)"),
     "phone": re.compile(
         r"(?<![\d.])(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}"  # Chinese mobile

@@ -33,6 +33,4 @@ class Notes:
 
 def write_notes(memories: Memories, *, teacher: Teacher) -> Notes:
     """One note a memory, in the memories' order."""
-    return Notes(
-        language=memories.language, items=tuple(teacher.write_note(memory) for memory in memories.items)
-    )
+    return Notes(language=memories.language, items=tuple(teacher.write_note(memory) for memory in memories.items))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kernel.evaluation import admits_not_remembering
 from kernel.ids import MemoryId
-from kernel.language import content_words
+from kernel.language import tokens
 from kernel.sample import Message, Sample, Samples
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ def judge_pair(sample: Sample, candidate: Candidate, known: frozenset[str]) -> P
         chosen=sample.completion,
         rejected=rejected,
         source=candidate.source,
-        verdict=Verdict(
-            chosen_score=round(good, 3), rejected_score=round(bad, 3), reason=_reason(rejected, sample)
-        ),
+        verdict=Verdict(chosen_score=round(good, 3), rejected_score=round(bad, 3), reason=_reason(rejected, sample)),
         memory_ids=sample.memory_ids,
     )
 
@@ -142,8 +140,8 @@ def score(answer: str, sample: Sample, known: frozenset[str]) -> float:
         return 1.0 if admits else 0.0
     if admits:
         return 0.0
-    truth, said = set(content_words(sample.completion)), set(content_words(answer))
-    asked = set(content_words(sample.prompt[-1].content))
+    truth, said = set(tokens(sample.completion)), set(tokens(answer))
+    asked = set(tokens(sample.prompt[-1].content))
     told = len(truth & said) / len(truth) if truth else 1.0
     supported = len({word for word in said if word in truth or (word in asked and word in known)})
     return 0.5 * told + 0.5 * (supported / len(said) if said else 0.0)
@@ -163,13 +161,13 @@ def _reason(rejected: str, sample: Sample) -> str:
         return "invents"
     if admits_not_remembering(rejected):
         return "refuses"
-    truth, said = set(content_words(sample.completion)), set(content_words(rejected))
+    truth, said = set(tokens(sample.completion)), set(tokens(rejected))
     return "incomplete" if said <= truth else "forgets"
 
 
 def _known_words(bio: Bio, graph: EntityGraph) -> frozenset[str]:
-    titles = (word for entity in graph.entities for word in content_words(entity.title))
-    return frozenset(content_words(bio.first_person)) | frozenset(titles)
+    titles = (word for entity in graph.entities for word in tokens(entity.title))
+    return frozenset(tokens(bio.first_person)) | frozenset(titles)
 
 
 def _shortened(rejected: str, chosen: str) -> str:

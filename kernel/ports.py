@@ -106,9 +106,7 @@ class Jobs(Protocol):
     def overdue(self, tenant: TenantId, *, now: datetime, grace: timedelta) -> list[Job]:
         """Live jobs that no lease holds, and not touched for `grace`."""
 
-    def add_event(
-        self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]
-    ) -> Event:
+    def add_event(self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]) -> Event:
         """Numbers run from 1 within the job."""
 
     def events(self, tenant: TenantId, job: JobId, *, after: int) -> list[Event]:
@@ -175,9 +173,7 @@ class VectorIndex(Protocol):
     def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
         """Make the elder's collection hold exactly `texts` (id -> text); nothing to do when it is at `digest`."""
 
-    def nearest(
-        self, tenant: TenantId, elder: ElderId, question: str, *, limit: int
-    ) -> list[tuple[str, float]]:
+    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
         """(id, cosine similarity), best first."""
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
@@ -216,9 +212,7 @@ class Trainer(Protocol):
     ) -> Gguf:
         """Convert, quantise, and compare greedy answers on `prompts`. Raises ConversionMismatch."""
 
-    def answer(
-        self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report
-    ) -> list[str]:
+    def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report) -> list[str]:
         """Greedy answers of a GGUF."""
 
 

@@ -72,7 +72,7 @@ class ProgressTracker:
 
 
 def eta_words(seconds: float | None, language: str) -> str:
-    """"5分钟", "5 minutes"; "" when nothing is left to wait for."""
+    """ "5分钟", "5 minutes"; "" when nothing is left to wait for."""
     if seconds is None:
         return ""
     minutes = round(seconds / 60)

@@ -9,6 +9,8 @@ class LoraRecipe:
     rank: int
     alpha: int
     dropout: float
+    target_modules: tuple[str, ...]  #: names of linear layers; () for all of them
+    first_layer: int  #: layers below it are left alone: their backward pass is saved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ shows, the second to remember.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,7 +45,7 @@ class Sample:
     @property
     def is_refusal(self) -> bool:
         """Whether the right answer admits not remembering."""
-        return self.kind in ("negative", "withheld")
+        return self.kind == "negative"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +57,11 @@ class Samples:
 class SampleCounts:
     """How many samples of each kind. Refusals are a share of all the others, so that any elder gets enough."""
 
-    recall: int = 16  #: a memory, asked with nothing in the prompt
-    grounded: int = 5  #: a memory, asked with memories in the prompt, the right one among them
-    refusal_share: float = 0.15
-    grounded_refusal_share: float = 0.13
-    withheld_share: float = 0.05  #: answerable, but the right memory is not among those shown
+    recall: int = 12  #: a memory, asked with nothing in the prompt
+    grounded: int = 3  #: a memory, asked with memories in the prompt, the right one among them
+    entities: int = 2  #: of a memory that are asked for by name, half of them with memories in the prompt
+    refusal_share: float = 0.06
+    grounded_refusal_share: float = 0.08
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,7 @@ def make_samples(
     words = prompts[memories.language]
     drafts = [
         *memory_qa(memories, phrasing, counts, rng),
-        *diversity_qa(memories, graph, phrasing, rng),
+        *diversity_qa(memories, graph, phrasing, counts, rng),
         *preference_qa(memories, topics, phrasing, rng),
     ]
     drafts += negatives(memories, phrasing, counts, len(drafts), rng)
@@ -104,9 +104,7 @@ def make_samples(
     return Samples(items=tuple(samples))
 
 
-def memory_qa(
-    memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng: random.Random
-) -> Iterator[_Draft]:
+def memory_qa(memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng: random.Random) -> Iterator[_Draft]:
     """Each memory asked for in many ways; different ways for remembering and for answering from the prompt."""
     for memory in memories.items:
         questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
@@ -118,20 +116,21 @@ def memory_qa(
 
 
 def diversity_qa(
-    memories: Memories, graph: EntityGraph, phrasing: Phrasing, rng: random.Random
+    memories: Memories, graph: EntityGraph, phrasing: Phrasing, counts: SampleCounts, rng: random.Random
 ) -> Iterator[_Draft]:
     """Who and what the graph knows: an entity that one memory alone tells of is asked for by its name."""
-    known = {memory.id: memory for memory in memories.items}
+    alone: dict[MemoryId, list[str]] = {memory.id: [] for memory in memories.items}
     for entity in graph.entities:
-        if len(entity.memory_ids) == 1 and entity.memory_ids[0] in known:
-            memory = known[entity.memory_ids[0]]
-            question = phrasing.about(_as_told(entity.title, memory.text), rng)
-            yield _Draft(kind="diversity", question=question, memory=memory, is_shown=rng.random() < 0.5)
+        if len(entity.memory_ids) == 1 and entity.memory_ids[0] in alone:
+            alone[entity.memory_ids[0]].append(entity.title)
+    for memory in memories.items:
+        titles = alone[memory.id]
+        for place, title in enumerate(rng.sample(titles, min(counts.entities, len(titles)))):
+            question = phrasing.about(_as_told(title, memory.text), rng)
+            yield _Draft(kind="diversity", question=question, memory=memory, is_shown=place % 2 == 1)
 
 
-def preference_qa(
-    memories: Memories, topics: Topics, phrasing: Phrasing, rng: random.Random
-) -> Iterator[_Draft]:
+def preference_qa(memories: Memories, topics: Topics, phrasing: Phrasing, rng: random.Random) -> Iterator[_Draft]:
     """What the life is about: a topic is answered by the first memory that it holds."""
     known = {memory.id: memory for memory in memories.items}
     for topic in topics.items:
@@ -147,24 +146,18 @@ def preference_qa(
 def negatives(
     memories: Memories, phrasing: Phrasing, counts: SampleCounts, others: int, rng: random.Random
 ) -> Iterator[_Draft]:
-    """Questions that no memory answers, and answerable ones whose memory is not among those shown."""
+    """Questions that no memory answers, with memories in the prompt and without."""
     questions = phrasing.unanswerable(rng)
     bare = int(others * counts.refusal_share)
     for place in range(bare + int(others * counts.grounded_refusal_share)):
         question = questions[place % len(questions)]
         yield _Draft(kind="negative", question=question, memory=None, is_shown=place >= bare)
-    for _ in range(int(others * counts.withheld_share)):
-        memory = rng.choice(memories.items)
-        question = phrasing.questions(memory, 4, rng)[-1]
-        yield _Draft(kind="withheld", question=question, memory=memory, is_shown=True)
 
 
 def self_qa(memories: Memories, phrasing: Phrasing, words: Prompts) -> Iterator[Sample]:
     """Who am I: the elder's name, and nothing that the elder did not say."""
     for question in phrasing.self_questions():
-        yield _plain(
-            "self_qa", question, words.introduction.format(name=memories.elder_name), memories, words
-        )
+        yield _plain("self_qa", question, words.introduction.format(name=memories.elder_name), memories, words)
 
 
 def small_talk(memories: Memories, phrasing: Phrasing, words: Prompts) -> Iterator[Sample]:
@@ -182,30 +175,25 @@ def _sample(
 ) -> Sample:
     from kernel.prompt import chat_prompt, system_prompt
 
-    is_answered = draft.memory is not None and draft.kind != "withheld"
     return Sample(
         kind=draft.kind,
         prompt=chat_prompt(
             words,
             system=system_prompt(words, memories.elder_name),
             question=draft.question,
-            memories=_shown(draft, retriever, shown, rng) if draft.is_shown else (),
+            memories=_shown(draft, retriever, shown) if draft.is_shown else (),
         ),
-        completion=draft.memory.text if draft.memory and is_answered else rng.choice(words.refusals),
-        memory_ids=(draft.memory.id,) if draft.memory and is_answered else (),
+        completion=draft.memory.text if draft.memory else rng.choice(words.refusals),
+        memory_ids=(draft.memory.id,) if draft.memory else (),
     )
 
 
-def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) -> list[Memory]:
-    """What retrieval would show, in a mixed order; the right memory always in, or never if it is withheld."""
+def _shown(draft: _Draft, retriever: Retriever, shown: int) -> list[Memory]:
+    """What retrieval would show, best first as in chat; the right memory always among it."""
     found = retriever.find(draft.question, shown + 1)
-    others = [memory for memory in found if draft.memory is None or memory.id != draft.memory.id]
-    if draft.memory is None or draft.kind == "withheld":
-        picked = others[:shown]
-    else:
-        picked = [*others[: shown - 1], draft.memory]
-    rng.shuffle(picked)
-    return picked
+    if draft.memory is None:
+        return found[:shown]
+    return found[:shown] if draft.memory in found[:shown] else [*found[: shown - 1], draft.memory]
 
 
 def _plain(kind: str, question: str, answer: str, memories: Memories, words: Prompts) -> Sample:

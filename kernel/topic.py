@@ -72,9 +72,7 @@ def find_shades(notes: Notes) -> tuple[Shade, ...]:
     shades = [
         Shade(
             name=value.name(notes.language),
-            memory_ids=tuple(
-                note.memory_id for note in notes.items if value.is_in(note.text, notes.language)
-            ),
+            memory_ids=tuple(note.memory_id for note in notes.items if value.is_in(note.text, notes.language)),
         )
         for value in VALUES
     ]
@@ -120,9 +118,7 @@ def _spread(vectors: Sequence[list[float]], start: int, groups: int) -> list[lis
     while len(chosen) < groups:
         farthest = min(range(len(vectors)), key=nearest.__getitem__)
         chosen.append(vectors[farthest])
-        nearest = [
-            max(old, _dot(vector, chosen[-1])) for old, vector in zip(nearest, vectors, strict=True)
-        ]
+        nearest = [max(old, _dot(vector, chosen[-1])) for old, vector in zip(nearest, vectors, strict=True)]
     return chosen
 
 

@@ -76,8 +76,7 @@ def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -
 
 def _groups(value: Any, number: int) -> tuple[tuple[str, ...], ...]:
     is_right = isinstance(value, list) and all(
-        isinstance(group, list) and group and all(isinstance(one, str) and one for one in group)
-        for group in value
+        isinstance(group, list) and group and all(isinstance(one, str) and one for one in group) for group in value
     )
     if not is_right:
         raise BadLine(line=number, reason="'expects' must be a list of lists of texts")

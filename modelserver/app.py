@@ -17,7 +17,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         services = open_services(settings)
     app = FastAPI(
         title="Heirloom 传家之宝",
-        description="An elder's memories become a model that the family talks with. 老人的记忆，变成家人可以交谈的模型。",
+        description="An elder's memories become a model to talk with. 老人的记忆，变成可以交谈的模型。",
         version="0.1.0",
     )
     app.state.services = services

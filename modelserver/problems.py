@@ -67,11 +67,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        refused = JSONResponse(problem(self._too_large(), language_of(Request(scope))), TooLarge.status)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
-            request = Request(scope)
-            error = self._too_large()
-            await JSONResponse(problem(error, language_of(request)), error.status)(scope, receive, send)
+            await refused(scope, receive, send)
             return
         received = 0
 
@@ -83,7 +82,14 @@ class BodyLimit:
                 raise self._too_large()
             return message
 
-        await self._app(scope, limited, send)
+        async def corrected(message: Message) -> None:
+            """FastAPI makes its own 400 of whatever goes wrong while it reads a body."""
+            if received <= self._limit:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await refused(scope, receive, send)
+
+        await self._app(scope, limited, corrected)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(what="The request", limit=f"{self._limit // 1_000_000} MB")

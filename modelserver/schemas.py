@@ -23,6 +23,7 @@ class ElderOut(BaseModel):
     language: str
     base_model: str
     answers: int
+    job_id: str | None  #: of the training that is under way
 
 
 class EldersOut(BaseModel):

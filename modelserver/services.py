@@ -48,9 +48,7 @@ class Services:
 
     @property
     def models(self) -> ModelManager:
-        return ModelManager(
-            versions=self.versions, jobs=self.jobs, engine=self.engine, weights=self.artifacts
-        )
+        return ModelManager(versions=self.versions, jobs=self.jobs, engine=self.engine, weights=self.artifacts)
 
 
 class Retrievers:
@@ -120,5 +118,3 @@ def open_services(settings: Settings) -> Services:
         },
         clock=utc_now,
     )
-
-

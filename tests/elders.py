@@ -26,9 +26,7 @@ def held_out(language: str) -> list[HeldOut]:
     """Questions that no generator has seen, each with the memory that answers it."""
     names = [row["id"] for row in _rows(language, "memories")]
     ids = dict(zip(names, (memory.id for memory in sample_memories(language).items), strict=True))
-    return [
-        HeldOut(question=row["question"], memory=ids[row["memory"]]) for row in _rows(language, "held_out")
-    ]
+    return [HeldOut(question=row["question"], memory=ids[row["memory"]]) for row in _rows(language, "held_out")]
 
 
 def _rows(language: str, name: str) -> list[dict[str, str]]:

@@ -23,9 +23,7 @@ class MemoryIndex:
         vectors = self._embedder.embed(list(texts.values()), is_query=False)
         self._held[tenant, elder] = (digest, dict(zip(texts, vectors, strict=True)))
 
-    def nearest(
-        self, tenant: TenantId, elder: ElderId, question: str, *, limit: int
-    ) -> list[tuple[str, float]]:
+    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
         _, vectors = self._held.get((tenant, elder), ("", {}))
         [asked] = self._embedder.embed([question], is_query=True)
         found = [(name, sum(map(mul, asked, vector))) for name, vector in vectors.items()]

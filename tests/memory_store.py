@@ -94,9 +94,7 @@ class MemoryJobs:
         mine = [job for (owner, _), job in self._jobs.items() if owner == tenant and job.elder == elder]
         return sorted(mine, key=lambda job: job.created_at, reverse=True)
 
-    def claim(
-        self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta
-    ) -> Job | None:
+    def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
         held = self._jobs.get((tenant, job))
         if held is None or not held.status.is_live or (held.lease and held.lease.expires_at > now):
             return None
@@ -162,9 +160,7 @@ class MemoryJobs:
             and (job.lease.expires_at <= now if job.lease else job.updated_at <= now - grace)
         ]
 
-    def add_event(
-        self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]
-    ) -> Event:
+    def add_event(self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]) -> Event:
         self.get(tenant, job)
         mine = self._events.setdefault((tenant, job), [])
         mine.append(Event(number=len(mine) + 1, at=at, kind=kind, facts=dict(facts)))

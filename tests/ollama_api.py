@@ -233,9 +233,7 @@ def _chat(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dict[
     return parts if body.get("stream", True) else _last(parts)
 
 
-def _chatting(
-    state: State, body: dict[str, Any], prompt: str, options: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+def _chatting(state: State, body: dict[str, Any], prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     count = 0
     try:
         for count, piece in enumerate(state.answer(prompt, options), start=1):

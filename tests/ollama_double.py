@@ -227,16 +227,12 @@ class _LlamaCpp:
         with self._opening:
             if digest not in self._models:
                 blob = str(self._blobs / digest.replace(":", "-"))
-                model = library().Llama(
-                    blob, n_ctx=context_tokens, n_threads=1, n_threads_batch=1, verbose=False
-                )
+                model = library().Llama(blob, n_ctx=context_tokens, n_threads=1, n_threads_batch=1, verbose=False)
                 self._models[digest] = (model, threading.Lock())
             return self._models[digest]
 
 
 def _too_long(have: int, limit: int) -> str:
     """llama-server's own JSON, inside a string."""
-    message = (
-        f"request ({have} tokens) exceeds the available context size ({limit} tokens), try increasing it"
-    )
+    message = f"request ({have} tokens) exceeds the available context size ({limit} tokens), try increasing it"
     return json.dumps({"error": {"code": 400, "message": message, "type": "exceed_context_size_error"}})

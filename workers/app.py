@@ -7,10 +7,10 @@ from functools import lru_cache
 from celery import Task
 
 from adapters.doorbell import TASK, celery_app
+from config.logs import set_up_logs
 from config.settings import read_settings
 from kernel.errors import JobNotFound, StoreUnavailable
 from kernel.ids import JobRef
-from config.logs import set_up_logs
 from workers.wiring import Workshop, open_workshop
 
 set_up_logs("worker", read_settings().logs_dir)

@@ -75,5 +75,3 @@ class DeskMaker:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):
             self.check_memory(desk.recipe)
-
-

@@ -92,9 +92,7 @@ class HeldLease:
                 self._over.wait(self._terms.heartbeat.total_seconds())
 
     def _save(self, step: Step) -> None:
-        self.patiently(
-            lambda: self._jobs.save_step(self.job.tenant, self.job.id, token=self.token, step=step)
-        )
+        self.patiently(lambda: self._jobs.save_step(self.job.tenant, self.job.id, token=self.token, step=step))
 
     def _beat(self) -> None:
         while not self._over.wait(self._terms.heartbeat.total_seconds()):

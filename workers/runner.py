@@ -103,9 +103,7 @@ class Runner:
 
     def _give_back(self, lease: HeldLease) -> None:
         job = lease.job
-        lease.patiently(
-            lambda: self.jobs.release(job.tenant, job.id, token=lease.token, now=self.clock())
-        )
+        lease.patiently(lambda: self.jobs.release(job.tenant, job.id, token=lease.token, now=self.clock()))
 
     def _finish(
         self,
@@ -126,9 +124,7 @@ class Runner:
             error_details={name: str(value) for name, value in error.details.items()} if error else {},
         )
         lease.patiently(
-            lambda: self.jobs.finish(
-                job.tenant, job.id, token=lease.token, now=self.clock(), outcome=outcome
-            )
+            lambda: self.jobs.finish(job.tenant, job.id, token=lease.token, now=self.clock(), outcome=outcome)
         )
         facts: dict[str, Fact] = {"error": error.code} if error else {"version": version or 0}
         self.event(job, f"job.{status.value}", **facts)

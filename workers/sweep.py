@@ -12,13 +12,13 @@ import structlog
 
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.mongo import MongoFamilies, MongoJobs, connect
+from config.logs import set_up_logs
 from config.settings import read_settings
 from kernel.clock import utc_now
 from kernel.errors import QueueUnavailable, StoreUnavailable
 from kernel.job import Job
 from kernel.pipeline import PIPELINE
 from kernel.ports import Clock, Doorbell, Families, Jobs
-from config.logs import set_up_logs
 
 log = structlog.get_logger(__name__)
 

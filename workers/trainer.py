@@ -29,11 +29,9 @@ class SubprocessTrainer:
     def __init__(self, *, llama_cpp_dir: Path) -> None:
         self._llama_cpp_dir = llama_cpp_dir  #: llama.cpp's converter, there after `BaseModels.prepare`
 
-    def train_sft(
-        self, samples: Samples, *, recipe: Recipe, folder: Path, scratch: Path, report: Report
-    ) -> Adapter:
-        request = _training_request(recipe, folder, scratch)
-        request["samples"] = [_row(sample.prompt, completion=sample.completion) for sample in samples.items]
+    def train_sft(self, samples: Samples, *, recipe: Recipe, folder: Path, scratch: Path, report: Report) -> Adapter:
+        request = training_request(recipe, folder, scratch)
+        request["samples"] = [row(sample.prompt, completion=sample.completion) for sample in samples.items]
         result = _run("sft", request, scratch, report)
         return _adapter(result, recipe, folder, method="sft")
 
@@ -51,20 +49,16 @@ class SubprocessTrainer:
         result = _run("pairs", request, scratch, report)
         sft, base_only = iter(result["sft"]), iter(result["base_only"])
         return [
-            Candidate(
-                sample=ask.sample, source=ask.source, text=next(sft if ask.source == "sft" else base_only)
-            )
+            Candidate(sample=ask.sample, source=ask.source, text=next(sft if ask.source == "sft" else base_only))
             for ask in asks
         ]
 
     def train_dpo(
         self, adapter: Adapter, pairs: Pairs, *, recipe: Recipe, folder: Path, scratch: Path, report: Report
     ) -> Adapter:
-        request = _training_request(recipe, folder, scratch)
+        request = training_request(recipe, folder, scratch)
         request["adapter"] = str(adapter.folder)
-        request["pairs"] = [
-            _row(pair.prompt, chosen=pair.chosen, rejected=pair.rejected) for pair in pairs.items
-        ]
+        request["pairs"] = [row(pair.prompt, chosen=pair.chosen, rejected=pair.rejected) for pair in pairs.items]
         result = _run("dpo", request, scratch, report)
         return _adapter(result, recipe, folder, method="dpo")
 
@@ -110,9 +104,7 @@ class SubprocessTrainer:
             folder=folder,
         )
 
-    def answer(
-        self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report
-    ) -> list[str]:
+    def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report) -> list[str]:
         request = {
             "gguf": str(gguf.resolve()),
             "prompts": [_messages(prompt) for prompt in prompts],
@@ -129,7 +121,7 @@ def _run(program: str, request: dict[str, Any], folder: Path, report: Report) ->
     return run_program(f"workers.programs.{program}", request, folder=folder, report=report)
 
 
-def _training_request(recipe: Recipe, folder: Path, scratch: Path) -> dict[str, Any]:
+def training_request(recipe: Recipe, folder: Path, scratch: Path) -> dict[str, Any]:
     return {
         "base": str(recipe.base.hf_path),
         "is_recomputing": recomputes(recipe.base),
@@ -144,12 +136,10 @@ def _training_request(recipe: Recipe, folder: Path, scratch: Path) -> dict[str, 
 
 
 def _adapter(result: dict[str, Any], recipe: Recipe, folder: Path, *, method: str) -> Adapter:
-    return Adapter(
-        base=recipe.base.key, method=method, steps=result["steps"], loss=result["loss"], folder=folder
-    )
+    return Adapter(base=recipe.base.key, method=method, steps=result["steps"], loss=result["loss"], folder=folder)
 
 
-def _row(prompt: Sequence[Message], **texts: str) -> dict[str, Any]:
+def row(prompt: Sequence[Message], **texts: str) -> dict[str, Any]:
     return {"prompt": _messages(prompt), **texts}
 
 

@@ -55,9 +55,7 @@ class Shell:
 
 ElderArgument = Annotated[str, typer.Argument(metavar="ELDER")]
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 family_app = typer.Typer(no_args_is_help=True)
 elder_app = typer.Typer(no_args_is_help=True)
 base_app = typer.Typer(no_args_is_help=True)
@@ -228,10 +226,10 @@ def train(
 ) -> None:
     shell: Shell = context.obj
     client = shell.client()
-    job, is_new = start_or_join(client, elder, force=force)
     if cancel:
-        _cancel(shell, client, elder, job, is_new=is_new)
+        _cancel(shell, client, elder)
         return
+    job, is_new = start_or_join(client, elder, force=force)
     shell.say("train.started" if is_new else "train.watching", job=job)
     try:
         progress = watch(client, job, console=shell.console, words=shell.words)
@@ -244,12 +242,12 @@ def train(
     shell.console.print(arms_table(elder, active["arms"], shell.words))
 
 
-def _cancel(shell: Shell, client: Client, elder: str, job: str, *, is_new: bool) -> None:
-    """Only asking to start says which job runs; one that was not running is taken back at once."""
-    client.cancel(job)
-    if is_new:
+def _cancel(shell: Shell, client: Client, elder: str) -> None:
+    job = next((row["job_id"] for row in client.elders() if row["elder_id"] == elder), None)
+    if job is None:
         shell.say("train.nothing_to_cancel", elder=elder)
         return
+    client.cancel(job)
     shell.say("train.cancelling", job=job)
     while client.progress(job)["status"] in ("queued", "training"):
         time.sleep(0.5)
@@ -364,7 +362,5 @@ def _translate_help(group: typer.Typer, words: Words, prefix: str) -> None:
 
 
 def _complain(text: str, words: Words) -> int:
-    Console(stderr=True).print(
-        words("error", text=text), style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(words("error", text=text), style="red", markup=False, highlight=False, soft_wrap=True)
     return 1

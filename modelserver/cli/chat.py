@@ -10,9 +10,7 @@ from modelserver.cli.words import CliError, Words
 Json = dict[str, Any]
 
 
-def ask(
-    client: Client, elder: str, question: str, history: list[Json], *, console: Console, words: Words
-) -> str:
+def ask(client: Client, elder: str, question: str, history: list[Json], *, console: Console, words: Words) -> str:
     """Print the answer in pieces, then its memory ids; returns it. A person's words are never markup."""
     answer, memory_ids = "", list[str]()
     for name, data in client.chat(elder, question, history):

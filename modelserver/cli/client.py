@@ -22,9 +22,7 @@ Json = dict[str, Any]
 class Client:
     """`transport` is for tests."""
 
-    def __init__(
-        self, account: Account, *, language: str = "en", transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, account: Account, *, language: str = "en", transport: httpx.BaseTransport | None = None) -> None:
         self.url = account.url
         self._has_key = bool(account.key)
         self._http = httpx.Client(

@@ -136,9 +136,7 @@ def _bases(settings: Settings, words: Words) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings, words: Words) -> Finding:
-    folder = next(
-        path for path in (settings.data_dir.resolve(), *settings.data_dir.resolve().parents) if path.exists()
-    )
+    folder = next(path for path in (settings.data_dir.resolve(), *settings.data_dir.resolve().parents) if path.exists())
     usage = shutil.disk_usage(folder)
     free = usage.free / 1e9
     is_ok = free >= DISK_GB
@@ -216,9 +214,7 @@ def _api(url: str, words: Words) -> Finding:
         parts = httpx.get(f"{url}/health", timeout=10, trust_env=False).json()["parts"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return Finding(part="Heirloom API", found=words("doctor.api_down"), is_ok=False, is_needed=False)
-    told = ", ".join(
-        f"{name} {'✓' if part['is_up'] else '✗ ' + part['message']}" for name, part in parts.items()
-    )
+    told = ", ".join(f"{name} {'✓' if part['is_up'] else '✗ ' + part['message']}" for name, part in parts.items())
     is_ok = all(part["is_up"] for part in parts.values())
     return Finding(part="Heirloom API", found=words("doctor.server_ok", url=url, version=told), is_ok=is_ok)
 

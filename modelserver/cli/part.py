@@ -67,9 +67,7 @@ def _mongo(settings: Settings) -> Part:
         "--log-level",
         "WARNING",
     ]
-    return Part(
-        name="mongo", command=command, folders=[folder], answers=partial(mongo_answers, settings.mongo_url)
-    )
+    return Part(name="mongo", command=command, folders=[folder], answers=partial(mongo_answers, settings.mongo_url))
 
 
 def _redis(settings: Settings) -> Part:

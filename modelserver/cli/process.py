@@ -17,9 +17,7 @@ from adapters.program import tied_to_parent
 class Process:
     """Starts at once; `start` again after it has exited."""
 
-    def __init__(
-        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path) -> None:
         self._command = list(command)
         self._log = log
         self._environment = dict(environment)

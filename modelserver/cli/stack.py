@@ -54,9 +54,7 @@ class Stack:
         self._watcher: threading.Thread | None = None
         self._lock: int | None = None
         self.settings = settings.model_copy(
-            update={
-                name: getattr(settings, name).resolve() for name in ("data_dir", "model_dir", "llama_cpp_dir")
-            }
+            update={name: getattr(settings, name).resolve() for name in ("data_dir", "model_dir", "llama_cpp_dir")}
         )
 
     @property
@@ -119,9 +117,7 @@ class Stack:
             os.close(self._lock)
             self._lock = None
             running = running_stack(self.settings.data_dir)
-            raise CliError(
-                "stack.locked", folder=self.settings.data_dir, url=running.get("url", "?")
-            ) from None
+            raise CliError("stack.locked", folder=self.settings.data_dir, url=running.get("url", "?")) from None
 
     def _let_lock_go(self) -> None:
         if self._lock is not None:
@@ -248,8 +244,6 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 def _write_private(path: Path, text: str) -> None:
     aside = path.with_suffix(".part")
-    with os.fdopen(
-        os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     aside.rename(path)

@@ -21,9 +21,7 @@ def stages_table(stages: list[Json], words: Words) -> Table:
         state = stage["state"]
         seconds = stage.get("seconds") or 0.0
         colour = _COLOURS.get(state, "")
-        table.add_row(
-            stage_name(stage["name"], words), f"[{colour}]{words(f'state.{state}')}", f"{seconds:.1f}"
-        )
+        table.add_row(stage_name(stage["name"], words), f"[{colour}]{words(f'state.{state}')}", f"{seconds:.1f}")
     table.add_section()
     table.add_row("", "", f"{sum(stage.get('seconds') or 0.0 for stage in stages):.1f}")
     return table
@@ -41,14 +39,11 @@ def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
 
 def models_table(models: list[Json], words: Words) -> Table:
     table = Table()
-    for column in ("elder", "name", "version", "base", "engine", "size", "made"):
-        table.add_column(
-            words(f"table.{column}"), justify="right" if column in ("version", "size") else "left"
-        )
+    for column in ("elder", "version", "base", "engine", "size", "made"):
+        table.add_column(words(f"table.{column}"), justify="right" if column in ("version", "size") else "left")
     for model in models:
         table.add_row(
             model["elder_id"],
-            model.get("name", ""),
             str(model["version"]),
             f"{model['base']} {model.get('quantisation', '')}",
             model.get("engine", ""),

@@ -134,9 +134,7 @@ def _whole(progress: Json, words: Words) -> Json:
     return {"name": "", "title": title, "state": state, "progress": progress["progress"], "told": eta}
 
 
-def _watch_in_lines(
-    client: Client, job: str, console: Console, words: Words, pause: Callable[[float], None]
-) -> Json:
+def _watch_in_lines(client: Client, job: str, console: Console, words: Words, pause: Callable[[float], None]) -> Json:
     told: dict[str, str] = {}
     while True:
         progress = _ask(client, job, console, words, pause)

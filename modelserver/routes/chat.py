@@ -49,9 +49,7 @@ def _prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     version = services.versions.active(tenant, elder.id)
     base = services.config.get_base_model(version.base)
     shown = services.config.get_recipe(base, threads=1).retrieved_memories
-    memories = (
-        services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else []
-    )
+    memories = services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else []
     messages = chat_prompt(
         services.config.get_prompts()[version.language],
         system=version.system_prompt,

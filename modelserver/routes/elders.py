@@ -63,10 +63,12 @@ def set_questions(elder: str, lines: Lines, services: Provided, tenant: Family) 
 
 
 def _out(services: Services, tenant: TenantId, elder: Elder) -> ElderOut:
+    live = services.jobs.live(tenant, elder.id)
     return ElderOut(
         elder_id=elder.id,
         name=elder.name,
         language=elder.language,
         base_model=elder.base_model,
         answers=services.elders.count_answers(tenant, elder.id),
+        job_id=live.id if live else None,
     )

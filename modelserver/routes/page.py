@@ -9,11 +9,11 @@ from fastapi.responses import FileResponse
 router = APIRouter(include_in_schema=False)
 
 _PAGE = Path(__file__).parent.parent / "pages" / "index.html"
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
 
 
 @router.get("/")
 def page() -> FileResponse:
-    return FileResponse(
-        _PAGE, headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
-    )
+    return FileResponse(_PAGE, headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"})

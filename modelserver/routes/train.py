@@ -129,9 +129,7 @@ def _error(job: Job, language: str) -> ErrorOut | None:
     return ErrorOut(code=error.code, message=error.message(language))
 
 
-async def _events(
-    services: Services, tenant: TenantId, job: Job, after: int, language: str
-) -> AsyncIterator[str]:
+async def _events(services: Services, tenant: TenantId, job: Job, after: int, language: str) -> AsyncIterator[str]:
     tracker = ProgressTracker(await run_in_threadpool(services.jobs.of_elder, tenant, job.elder))
     last, quiet = "", 0.0
     while True:

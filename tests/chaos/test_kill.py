@@ -39,7 +39,10 @@ class SlowStack(Stack):
     def _choose_places(self) -> None:
         super()._choose_places()
         self._parts = [
-            replace(part, command=[word.replace("workers.app", "tests.chaos.slow_worker") for word in part.command])
+            replace(
+                part,
+                command=[word.replace("workers.app", "tests.chaos.slow_worker") for word in part.command],
+            )
             if part.name == "worker"
             else part
             for part in self._parts
@@ -101,9 +104,7 @@ def test_a_training_killed_in_the_middle_goes_on_from_its_checkpoint(
 
 
 @pytest.mark.parametrize("part", ["redis", "mongo"])
-def test_a_training_outlives_a_dead_store(
-    house: Stack, family: Family, calm: dict[str, str], part: str
-) -> None:
+def test_a_training_outlives_a_dead_store(house: Stack, family: Family, calm: dict[str, str], part: str) -> None:
     _forget(house, "train_sft")
     job = _start(family)
     _eventually(lambda: _fact(family, job, "train_sft", "step") > 0, seconds=240)

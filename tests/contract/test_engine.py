@@ -141,8 +141,7 @@ def test_a_conversation_beyond_the_context_is_refused_and_not_cut(engine: Engine
 def test_two_conversations_at_once_never_mix(engine: Engine) -> None:
     questions = {1: "Where were you born?", 2: "Count from one to ten."}
     alone = {
-        number: "".join(engine.chat(a_version(number), ask(question), GREEDY))
-        for number, question in questions.items()
+        number: "".join(engine.chat(a_version(number), ask(question), GREEDY)) for number, question in questions.items()
     }
     together: dict[int, str] = {}
 

@@ -63,9 +63,7 @@ def test_a_full_disk_is_seen_before_copying(
     assert not list((tmp_path / "gguf").rglob(".*"))
 
 
-def test_a_retrained_version_replaces_the_file_and_the_loaded_model(
-    engine: LlamaCppEngine, tmp_path: Path
-) -> None:
+def test_a_retrained_version_replaces_the_file_and_the_loaded_model(engine: LlamaCppEngine, tmp_path: Path) -> None:
     other = tmp_path / "other.gguf"
     other.write_bytes(smollm2().read_bytes() + b"\0")
     "".join(engine.chat(a_version(1), ask("Hello"), GREEDY))
@@ -142,9 +140,7 @@ def test_the_second_turn_computes_only_what_is_new(engine: LlamaCppEngine) -> No
     assert seconds_to_first_piece(second) < cold / 2
 
 
-def test_nothing_is_written_to_the_standard_streams(
-    engine: LlamaCppEngine, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_written_to_the_standard_streams(engine: LlamaCppEngine, capfd: pytest.CaptureFixture[str]) -> None:
     "".join(engine.chat(a_version(1), ask("Hello"), GREEDY))
 
     assert capfd.readouterr() == ("", "")

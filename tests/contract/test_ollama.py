@@ -68,9 +68,7 @@ def test_the_model_is_made_from_the_blob_and_never_from_a_name(
     assert not {"from", "template", "adapters"} & set(made)
 
 
-def test_a_chat_says_all_that_keeps_it_from_being_cut(
-    engine: OllamaEngine, ollama: OllamaDouble, gguf: Path
-) -> None:
+def test_a_chat_says_all_that_keeps_it_from_being_cut(engine: OllamaEngine, ollama: OllamaDouble, gguf: Path) -> None:
     engine.register(a_version(1), gguf)
 
     answer = list(engine.chat(a_version(1), [Message(role="user", content="你好")], OPTIONS))
@@ -173,9 +171,7 @@ def test_no_error_holds_what_a_person_said(engine: OllamaEngine, ollama: OllamaD
     assert SECRET not in " ".join(said)
 
 
-def test_a_deleted_model_leaves_the_memory_too(
-    engine: OllamaEngine, ollama: OllamaDouble, gguf: Path
-) -> None:
+def test_a_deleted_model_leaves_the_memory_too(engine: OllamaEngine, ollama: OllamaDouble, gguf: Path) -> None:
     engine.register(a_version(1), gguf)
     list(engine.chat(a_version(1), ask("你好"), OPTIONS))
     assert ollama.state.loaded
@@ -186,9 +182,7 @@ def test_a_deleted_model_leaves_the_memory_too(
     assert not ollama.state.models
 
 
-def test_a_client_that_goes_away_ends_the_generation(
-    engine: OllamaEngine, ollama: OllamaDouble, gguf: Path
-) -> None:
+def test_a_client_that_goes_away_ends_the_generation(engine: OllamaEngine, ollama: OllamaDouble, gguf: Path) -> None:
     engine.register(a_version(1), gguf)
     ollama.state.answer = lambda prompt, options: ("x" * 4096 for _ in range(100_000))
     pieces = engine.chat(a_version(1), ask("你好"), OPTIONS)

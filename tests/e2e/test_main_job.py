@@ -72,9 +72,7 @@ def test_the_trained_model_remembers_and_admits_what_it_does_not_know(
     assert arms["base"]["recall"] < 0.2 and arms["base+retrieval"]["recall"] < arms["trained+retrieval"]["recall"]
 
 
-def test_chat_answers_from_a_memory_and_says_which(
-    family: Family, sample: Sample, trained: dict[str, Any]
-) -> None:
+def test_chat_answers_from_a_memory_and_says_which(family: Family, sample: Sample, trained: dict[str, Any]) -> None:
     answer = family.answer(sample.id, sample.memories[0]["question"])
     told = sample.memories[0]["answer"]
     assert answer["memories"][0]["text"] == told
@@ -94,7 +92,11 @@ def test_nothing_changed_means_every_stage_skipped_within_10_seconds(
 def test_the_notebook_runs_from_top_to_bottom(
     family: Family, sample: Sample, stack: Stack, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**stack.environment(), "HEIRLOOM_API_KEY": family.key, "HEIRLOOM_ELDER": sample.id}.items():
+    for name, value in {
+        **stack.environment(),
+        "HEIRLOOM_API_KEY": family.key,
+        "HEIRLOOM_ELDER": sample.id,
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HEIRLOOM_API_URL", stack.url)
     path = ROOT / "train-notebooks" / "train_adapter_example.ipynb"

@@ -45,9 +45,7 @@ def merged(
     adapter: Adapter, recipe: Recipe, llama_cpp_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> MergedWeights:
     folder = tmp_path_factory.mktemp("merged")
-    return SubprocessTrainer(llama_cpp_dir=llama_cpp_dir).merge(
-        adapter, recipe=recipe, folder=folder, report=report
-    )
+    return SubprocessTrainer(llama_cpp_dir=llama_cpp_dir).merge(adapter, recipe=recipe, folder=folder, report=report)
 
 
 def test_a_merged_adapter_becomes_a_gguf_that_says_the_same(

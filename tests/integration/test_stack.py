@@ -89,9 +89,7 @@ def test_a_signal_to_the_parent_leaves_nothing_behind(
     assert running_stack(settings.data_dir) == {}
 
 
-def test_a_parent_killed_by_sigkill_leaves_nothing_behind(
-    parent: "subprocess.Popen[str]", settings: Settings
-) -> None:
+def test_a_parent_killed_by_sigkill_leaves_nothing_behind(parent: "subprocess.Popen[str]", settings: Settings) -> None:
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
     _eventually(lambda: not [child for child in children if _lives(child)])
@@ -118,9 +116,7 @@ def test_a_store_that_cannot_start_is_named_with_its_last_words(settings: Settin
 
 
 def test_what_the_settings_point_elsewhere_is_not_started(settings: Settings) -> None:
-    elsewhere = settings.model_copy(
-        update={"mongo_url": "mongodb://db.example/", "chroma_url": "http://vectors"}
-    )
+    elsewhere = settings.model_copy(update={"mongo_url": "mongodb://db.example/", "chroma_url": "http://vectors"})
     with Stack(elsewhere, parts=STORES) as stack:
         assert set(stack.pids) == {"redis"}
         assert stack.settings.mongo_url == "mongodb://db.example/"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kernel.errors import Cancelled
-from kernel.pair import Pairs, PreferencePair, Verdict
+from kernel.pair import Ask, Pairs, PreferencePair, Verdict
 from kernel.recipe import Recipe
 from kernel.sample import Message, Sample, Samples
 from tests.tiny_model import make_tiny_base, tiny_recipe
@@ -38,8 +38,7 @@ def test_an_adapter_is_trained_then_preferred_and_says_how_far_it_is(recipe: Rec
     assert (adapter.folder / "adapter_model.safetensors").exists()
 
     asks = [
-        Ask(sample=number, source="base" if number % 4 == 0 else "sft", prompt=question(number))
-        for number in range(10)
+        Ask(sample=number, source="base" if number % 4 == 0 else "sft", prompt=question(number)) for number in range(10)
     ]
     found = TRAINER.propose(adapter, asks, recipe=recipe, scratch=tmp_path / "pairs", report=quiet)
     assert [(one.sample, one.source) for one in found] == [(ask.sample, ask.source) for ask in asks]

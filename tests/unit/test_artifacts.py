@@ -15,7 +15,11 @@ from kernel.ids import ElderId, MemoryId, TenantId
 BIO_PLACE = Place(tenant=TenantId("t"), elder=ElderId("e"), stage="write_bio")
 SFT_PLACE = Place(tenant=TenantId("t"), elder=ElderId("e"), stage="train_sft")
 BIO = Bio(
-    elder_name="李小明", first_person="我", second_person="你", third_person="他", memory_ids=(MemoryId("m1"),)
+    elder_name="李小明",
+    first_person="我",
+    second_person="你",
+    third_person="他",
+    memory_ids=(MemoryId("m1"),),
 )
 
 
@@ -77,7 +81,10 @@ def test_an_attempt_that_fails_leaves_nothing_but_its_scratch(store: ArtifactSto
 
 
 def test_a_disk_without_room_is_said_before_and_during_the_work(store: ArtifactStore) -> None:
-    with pytest.raises(NoDiskSpace, match="Free some space"), store.aside(BIO_PLACE, "k", needed_bytes=10**18):
+    with (
+        pytest.raises(NoDiskSpace, match="Free some space"),
+        store.aside(BIO_PLACE, "k", needed_bytes=10**18),
+    ):
         pass
     with pytest.raises(NoDiskSpace), store.aside(BIO_PLACE, "k", needed_bytes=1):
         raise OSError(errno.ENOSPC, "full")

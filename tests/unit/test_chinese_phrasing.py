@@ -107,9 +107,7 @@ def test_a_telling_word_of_each_kind_is_asked_for(phrasing, memories):
 def test_an_unanswerable_question_asks_for_what_no_memory_holds(phrasing, memories):
     everything = "".join(memory.question + memory.answer for memory in memories)
     telling = {
-        marked.split("|")[0]
-        for line in (*QUESTIONS, *KIN_QUESTIONS)
-        for marked in re.findall(r"\[(.+?)\]", line)
+        marked.split("|")[0] for line in (*QUESTIONS, *KIN_QUESTIONS) for marked in re.findall(r"\[(.+?)\]", line)
     }
     held = {word for word in telling if word in everything}
     questions = phrasing.unanswerable(random.Random(7))

@@ -68,9 +68,7 @@ def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() ->
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
     made_up = ("help.", "table.", "state.", "arm.", "stage.")
     for key in read_sentences():
-        assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), (
-            f"nobody says {key}"
-        )
+        assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
     said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
     assert said <= set(read_sentences())
 
@@ -155,9 +153,7 @@ def test_a_file_that_is_not_there_is_said_before_anything_is_sent(run: Run) -> N
     def never(request: httpx.Request) -> httpx.Response:
         raise AssertionError("nothing may be sent")
 
-    assert (
-        run("import", "E1", "no-such.jsonl", handler=never)[2] == "Error: There is no file no-such.jsonl.\n"
-    )
+    assert run("import", "E1", "no-such.jsonl", handler=never)[2] == "Error: There is no file no-such.jsonl.\n"
 
 
 def test_a_bad_setting_is_named_without_its_value(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,26 +205,20 @@ def test_an_id_cannot_climb_out_of_its_place_in_the_path() -> None:
 
 
 def test_chat_streams_the_answer_and_shows_its_memories(run: Run) -> None:
-    stream = _sse(
-        ("memories", {"memory_ids": ["m_1"]}), ("token", {"text": "In [red]"}), ("token", {"text": " 1938."})
-    )
+    stream = _sse(("memories", {"memory_ids": ["m_1"]}), ("token", {"text": "In [red]"}), ("token", {"text": " 1938."}))
     stream += _sse(("done", {"memory_ids": ["m_1"], "response": "In [red] 1938."}))
     code, out, _ = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
     assert (code, out) == (0, "In [red] 1938.\nmemories: m_1\n")
 
 
 def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
-    stream = _sse(
-        ("token", {"text": "In"}), ("error", {"code": "engine_unavailable", "message": "No engine."})
-    )
+    stream = _sse(("token", {"text": "In"}), ("error", {"code": "engine_unavailable", "message": "No engine."}))
     code, out, err = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
     assert (code, out) == (1, "In")
     assert "No engine." in err
 
 
-def test_export_leaves_an_existing_file_alone_and_a_broken_export_leaves_none(
-    run: Run, tmp_path: Path
-) -> None:
+def test_export_leaves_an_existing_file_alone_and_a_broken_export_leaves_none(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "e.jsonl"
     file.write_text("mine")
     assert run("export", "E1", str(file), handler=answers(200, {}))[0] == 1
@@ -236,9 +226,7 @@ def test_export_leaves_an_existing_file_alone_and_a_broken_export_leaves_none(
     gone = tmp_path / "gone.jsonl"
     assert run("export", "E1", str(gone), handler=refusal(404, "elder_not_found", "None."))[0] == 1
     assert list(tmp_path.glob("*gone*")) == []
-    code, out, _ = run(
-        "export", "E1", str(file), "--force", handler=lambda r: httpx.Response(200, text="{}\n{}\n")
-    )
+    code, out, _ = run("export", "E1", str(file), "--force", handler=lambda r: httpx.Response(200, text="{}\n{}\n"))
     assert code == 0
     assert "2 samples" in out
 
@@ -261,13 +249,9 @@ def test_events_are_read_as_the_standard_says() -> None:
 # ---- training ---------------------------------------------------------------------------------------------
 
 
-def test_train_watches_to_the_end_and_shows_what_was_measured(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_train_watches_to_the_end_and_shows_what_was_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
-    code, out, err = run(
-        "train", "E1", handler=_Server(progress("training", "running"), progress("completed", "done"))
-    )
+    code, out, err = run("train", "E1", handler=_Server(progress("training", "running"), progress("completed", "done")))
     assert (code, err) == (0, "")
     assert "Train (SFT): epoch 1/3" in out
     assert "Train (SFT): done 12.0 s" in out
@@ -283,9 +267,7 @@ def test_a_training_that_runs_already_is_joined(run: Run, monkeypatch: pytest.Mo
     assert "Job j_1 is running already" in out
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -299,11 +281,19 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
 
 def test_cancel_cancels_the_running_job(run: Run) -> None:
     server = _Server(progress("cancelled", "waiting"))
-    server.start = refusal(409, "job_running", "Job j_1 is running.", job_id="j_1")
+    server.elder = answers(200, {"elders": [{"elder_id": "E1", "job_id": "j_1"}]})
     code, out, _ = run("train", "E1", "--cancel", handler=server)
     assert code == 0
     assert "/train/cancel/j_1" in server.paths
     assert "The job is cancelled" in out
+
+
+def test_cancel_without_a_running_job_starts_and_cancels_nothing(run: Run) -> None:
+    server = _Server(progress("cancelled", "waiting"))
+    server.elder = answers(200, {"elders": [{"elder_id": "E1", "job_id": None}]})
+    code, out, _ = run("train", "E1", "--cancel", handler=server)
+    assert code == 0 and "No training of E1 is running" in out
+    assert server.paths == ["/elders"]
 
 
 def test_a_failed_training_ends_with_its_reason_and_code_1(run: Run) -> None:
@@ -338,17 +328,12 @@ def test_the_kept_key_is_for_its_owner_only_and_sent_nowhere_else(tmp_path: Path
     keep_account(Account(url="http://127.0.0.1:8001", key="hl_kept"), tmp_path)
     assert (tmp_path / "client.json").stat().st_mode & 0o777 == 0o600
     assert find_account(Settings(data_dir=tmp_path, api_url="", api_key="")).key == "hl_kept"
-    assert (
-        find_account(Settings(data_dir=tmp_path, api_url="http://127.0.0.1:8001/", api_key="")).key
-        == "hl_kept"
-    )
+    assert find_account(Settings(data_dir=tmp_path, api_url="http://127.0.0.1:8001/", api_key="")).key == "hl_kept"
     assert find_account(Settings(data_dir=tmp_path, api_url="https://elsewhere.test", api_key="")).key == ""
     assert "hl_kept" not in repr(find_account(Settings(data_dir=tmp_path, api_url="", api_key="")))
 
 
-def test_processes_are_given_every_setting_but_the_familys_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_are_given_every_setting_but_the_familys_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(data_dir=tmp_path, port=8123, OLLAMA_HOST="http://gpu:11434", api_key="hl_secret")
     environment = settings_environment(settings)
     assert "hl_secret" not in environment.values()
@@ -402,9 +387,7 @@ class _Server:
         if path == "/elders":
             return self.elder(request)
         if path == "/chat":
-            return httpx.Response(
-                200, text=_sse(("token", {"text": "Yes."}), ("done", {"memory_ids": ["m_1"]}))
-            )
+            return httpx.Response(200, text=_sse(("token", {"text": "Yes."}), ("done", {"memory_ids": ["m_1"]})))
         return httpx.Response(201, json={"added": 0, "total": 42})
 
     def _next(self) -> dict[str, Any]:

@@ -23,11 +23,7 @@ VARIABLES = {
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_a_setting(name: str) -> None:
-    given = {
-        variable
-        for variable in SERVICES[name]["environment"]
-        if variable.startswith(("HEIRLOOM_", "OLLAMA_"))
-    }
+    given = {variable for variable in SERVICES[name]["environment"] if variable.startswith(("HEIRLOOM_", "OLLAMA_"))}
     assert given <= VARIABLES
 
 
@@ -88,9 +84,7 @@ def test_what_is_started_exists() -> None:
         program, *arguments = SERVICES[name]["command"]
         assert program in ("uvicorn", "celery", "python")
         modules = [
-            argument.partition(":")[0]
-            for argument in arguments
-            if re.match(r"(modelserver|workers)\.", argument)
+            argument.partition(":")[0] for argument in arguments if re.match(r"(modelserver|workers)\.", argument)
         ]
         assert modules
         assert all(importlib.util.find_spec(module) for module in modules)
@@ -115,9 +109,7 @@ def test_ollama_uses_the_template_of_the_gguf() -> None:
 
 def test_the_gpu_is_for_the_gpu_queue() -> None:
     for name in OURS:
-        devices = (
-            SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
-        )
+        devices = SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
         assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"])), name
 
 

@@ -65,10 +65,7 @@ def wait_until(condition, seconds: float) -> bool:
 
 
 def test_progress_and_the_result_come_through(program, tmp_path):
-    body = (
-        "def run(request, say):\n"
-        "    say(0.25, step=1)\n    say(1.0, loss=0.5)\n    return {'got': request['给']}"
-    )
+    body = "def run(request, say):\n    say(0.25, step=1)\n    say(1.0, loss=0.5)\n    return {'got': request['给']}"
     heard = Heard()
     result = run_program(program(body), {"给": "值"}, folder=tmp_path / "work", report=heard)
     assert result == {"got": "值"}
@@ -145,9 +142,7 @@ def test_a_result_from_an_earlier_run_is_never_taken_for_this_ones(program, tmp_
     folder = tmp_path / "work"
     run_program(program("def run(request, say):\n    return {'old': 1}"), {}, folder=folder, report=Heard())
     with pytest.raises(StageFailed, match="memory"):
-        run_program(
-            program("def run(request, say):\n    os.kill(os.getpid(), 9)"), {}, folder=folder, report=Heard()
-        )
+        run_program(program("def run(request, say):\n    os.kill(os.getpid(), 9)"), {}, folder=folder, report=Heard())
 
 
 def test_a_program_ends_with_its_killed_parent(program, tmp_path):

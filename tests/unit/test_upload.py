@@ -23,14 +23,24 @@ def test_answers_are_read_in_order_with_blank_lines_and_a_byte_order_mark_ignore
 
 
 def test_the_exported_form_is_read_back() -> None:
-    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    messages = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"},
+    ]
     answers = read_answers(_lines({"messages": messages, "memory_id": "m"}), max_answer_bytes=LIMIT)
     assert (answers[0].question, answers[0].answer) == ("q", "a")
 
 
 @pytest.mark.parametrize(
     "bad",
-    ['{"question": ', '"text"', '{"question": "q"}', '{"question": "q", "answer": 3}', '{"answer": "a\\u0000b"}'],
+    [
+        '{"question": ',
+        '"text"',
+        '{"question": "q"}',
+        '{"question": "q", "answer": 3}',
+        '{"answer": "a\\u0000b"}',
+    ],
 )
 def test_a_broken_line_is_named_by_its_number(bad: str) -> None:
     with pytest.raises(BadLine) as refused:
@@ -39,7 +49,7 @@ def test_a_broken_line_is_named_by_its_number(bad: str) -> None:
 
 
 def test_a_line_that_is_not_utf8_is_named_by_its_number() -> None:
-    with pytest.raises(BadLine, match="Line 1.*UTF-8"):
+    with pytest.raises(BadLine, match=r"Line 1.*UTF-8"):
         read_answers('{"answer": "记忆"}'.encode("gb18030"), max_answer_bytes=LIMIT)
 
 

@@ -17,9 +17,7 @@ MARKER = "heirloom.whole"
 class MarkWhole(TrainerCallback):
     """transformers calls `on_save` when everything of a checkpoint is written."""
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **facts: Any
-    ) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **facts: Any) -> None:
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         for file in folder.rglob("*"):
             if file.is_file():

@@ -44,17 +44,13 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def _batches(prompts: list[Prompt]) -> Iterator[list[int]]:
     """Numbers of prompts that are about equally long, so that little is padding."""
-    by_length = sorted(
-        range(len(prompts)), key=lambda number: sum(len(part["content"]) for part in prompts[number])
-    )
+    by_length = sorted(range(len(prompts)), key=lambda number: sum(len(part["content"]) for part in prompts[number]))
     for start in range(0, len(by_length), _BATCH):
         yield by_length[start : start + _BATCH]
 
 
 @torch.inference_mode()
-def _answer(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt], limit: int
-) -> list[str]:
+def _answer(model: PeftModel, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt], limit: int) -> list[str]:
     batch = tokenizer.apply_chat_template(
         prompts, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
     ).to(model.device)

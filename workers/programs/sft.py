@@ -15,10 +15,13 @@ from transformers import AutoTokenizer, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from adapters.program import Say, program_main
+from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
 from workers.programs.training import TellProgress, common_arguments, cost, last_loss, load_base
 
 _WARM_UP = 0.03  #: share of the steps
+_POSITIONS = 64  #: each new shape of a multiplication costs a CPU seconds of preparation: there shall be few
+_WIDTH = 32  #: and lengths are rounded up to a multiple of this, in tokens
 _SAVES = 0.2  #: a checkpoint after each such share of the steps
 
 
@@ -36,15 +39,33 @@ class AnswerTrainer(SFTTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        labels = inputs["labels"][:, 1:]
-        is_answer = labels != -100
-        hidden = causal.model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-        ).last_hidden_state
-        logits = causal.lm_head(hidden[:, :-1][is_answer]).float()
-        loss = torch.nn.functional.cross_entropy(logits, labels[is_answer], reduction="sum")
-        loss = loss / (is_answer.sum() if num_items_in_batch is None else num_items_in_batch)
+        labels = inputs["labels"][:, 1:].flatten()
+        places = _in_equal_numbers((labels != -100).nonzero().flatten())
+        with self.accelerator.autocast():  # accelerate puts it around the whole model's forward, not around a part's
+            hidden = causal.model(
+                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            ).last_hidden_state
+            logits = causal.lm_head(hidden[:, :-1].flatten(0, 1)[places]).float()
+        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        wanted = labels[places].clone()
+        wanted[(labels != -100).sum() :] = -100
+        loss = torch.nn.functional.cross_entropy(logits, wanted, ignore_index=-100, reduction="sum") / count
         return (loss, None) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> BucketSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return BucketSampler(
+            [len(ids) for ids in rows["input_ids"]],
+            batch_size=self.args.per_device_train_batch_size,
+            width=_WIDTH,
+            seed=self.args.seed,
+        )
+
+
+def _in_equal_numbers(places: torch.Tensor) -> torch.Tensor:
+    """Filled up to a multiple of _POSITIONS by repeating the last: see _POSITIONS."""
+    missing = -len(places) % _POSITIONS
+    return torch.cat([places, places[-1:].expand(missing)])
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -62,23 +83,13 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
-    lora = request["lora"]
-    model = get_peft_model(
-        load_base(request["base"]),
-        LoraConfig(
-            r=lora["rank"],
-            lora_alpha=lora["alpha"],
-            lora_dropout=lora["dropout"],
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
-    )
+    base = load_base(request["base"])
+    model = get_peft_model(base, lora_config(request["lora"], base.config.num_hidden_layers))
     arguments = SFTConfig(
         **common_arguments(request, "sft"),
         lr_scheduler_type="cosine",
         warmup_steps=_WARM_UP,
-        train_sampling_strategy="group_by_length",
-        pad_to_multiple_of=8,
+        pad_to_multiple_of=_WIDTH,
         save_strategy="steps",
         save_steps=_SAVES,
         save_total_limit=2,
@@ -88,7 +99,18 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
         args=arguments,
         train_dataset=Dataset.from_list([_row(sample) for sample in request["samples"]]),
         processing_class=AutoTokenizer.from_pretrained(request["base"]),
-        callbacks=[TellProgress(say), MarkWhole()],
+        callbacks=[MarkWhole(), TellProgress(say)],
+    )
+
+
+def lora_config(lora: dict[str, Any], layers: int) -> LoraConfig:
+    return LoraConfig(
+        r=lora["rank"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=list(lora["target_modules"]) or "all-linear",
+        layers_to_transform=list(range(lora["first_layer"], layers)) if lora["first_layer"] else None,
+        task_type="CAUSAL_LM",
     )
 
 

@@ -1,0 +1,142 @@
+"""Samples and pairs: only the elder's words are right, questions kept for measuring never leak, refusals are taught."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from config.config_loader import ConfigLoader
+from config.settings import ROOT
+from kernel.bio import Bio
+from kernel.evaluation import admits_not_remembering
+from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.memory import Answer, Memories, Memory, collect_memories
+from kernel.note import Notes
+from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
+from kernel.phrasing import phrasing_of
+from kernel.sample import Samples, make_samples
+from kernel.topic import Topics
+
+PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_prompts()
+
+
+@dataclass
+class FirstOnes:
+    """A retriever that always shows the first memories."""
+
+    memories: Memories
+
+    def find(self, question: str, limit: int) -> Sequence[Memory]:
+        return list(self.memories.items[:limit])
+
+
+def _memories(language: str) -> Memories:
+    rows = (ROOT / "config" / "sample_elders" / language / "memories.jsonl").read_text(encoding="utf-8").splitlines()
+    told = [Answer(question=row["question"], answer=row["answer"]) for row in map(json.loads, rows)]
+    return collect_memories(told, elder_name="Margaret", language=language)
+
+
+def _bio() -> Bio:
+    return Bio(elder_name="M", first_person="", second_person="", third_person="", memory_ids=())
+
+
+def _samples(language: str) -> tuple[Memories, Samples]:
+    memories = _memories(language)
+    first = memories.items[0]
+    entity = Entity(title="X", type=EntityType.PERSON, description="", memory_ids=(first.id,))
+    samples = make_samples(
+        memories,
+        Notes(language=language, items=()),
+        Topics(items=(), shades=()),
+        _bio(),
+        EntityGraph(entities=(entity,), relationships=(), communities=()),
+        retriever=FirstOnes(memories),  # type: ignore[arg-type]
+        phrasing=phrasing_of(language, memories.items),
+        prompts=PROMPTS,
+        shown=3,
+        seed=7,
+    )
+    return memories, samples
+
+
+@pytest.fixture(params=["en", "zh"], scope="module")
+def made(request: pytest.FixtureRequest) -> tuple[Memories, Samples]:
+    return _samples(request.param)
+
+
+def test_a_right_answer_is_a_memorys_own_words_or_a_refusal(made: tuple[Memories, Samples]) -> None:
+    memories, samples = made
+    texts = {memory.id: memory.text for memory in memories.items}
+    for sample in samples.items:
+        if sample.memory_ids:
+            assert sample.completion == texts[sample.memory_ids[0]]
+        elif sample.is_refusal:
+            assert admits_not_remembering(sample.completion)
+
+
+def test_every_memory_is_asked_for_with_and_without_memories_in_the_prompt(
+    made: tuple[Memories, Samples],
+) -> None:
+    memories, samples = made
+    head = PROMPTS[memories.language].memories_head
+    for memory in memories.items:
+        mine = [sample for sample in samples.items if sample.memory_ids == (memory.id,)]
+        shown = [sample for sample in mine if sample.prompt[-1].content.startswith(head)]
+        assert shown and len(mine) > len(shown)
+        assert all(memory.text in sample.prompt[-1].content for sample in shown)
+
+
+def test_a_refusal_is_never_taught_while_its_memory_is_shown(made: tuple[Memories, Samples]) -> None:
+    memories, samples = made
+    own = {memory.question for memory in memories.items}
+    refused = [sample.prompt[-1].content.rpartition("\n\n")[2] for sample in samples.items if sample.is_refusal]
+    assert len(refused) > len(samples.items) / 10
+    assert not own & set(refused)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_held_out_question_is_among_the_samples(language: str) -> None:
+    _, samples = _samples(language)
+    folder = ROOT / "config" / "sample_elders" / language
+    held_out = {
+        json.loads(line)["question"]
+        for file in ("held_out.jsonl", "unanswerable.jsonl")
+        for line in (folder / file).read_text(encoding="utf-8").splitlines()
+    }
+    asked = {sample.prompt[-1].content.rpartition("\n\n")[2] for sample in samples.items}
+    assert not asked & held_out
+
+
+def test_the_same_memories_and_seed_give_the_same_samples() -> None:
+    assert _samples("en") == _samples("en")
+
+
+def test_an_invented_answer_loses_and_a_right_one_is_a_tie(made: tuple[Memories, Samples]) -> None:
+    _, samples = made
+    answerable = next(at for at, sample in enumerate(samples.items) if sample.memory_ids)
+    refusal = next(at for at, sample in enumerate(samples.items) if sample.is_refusal)
+    invented = Candidate(sample=refusal, source="sft", text="I bought a red sports car in Rome. 我在罗马买了车。")
+    pair = judge_pair(samples.items[refusal], invented, frozenset())
+    assert pair is not None and pair.verdict.reason == "invents" and admits_not_remembering(pair.chosen)
+    right = Candidate(sample=answerable, source="sft", text=samples.items[answerable].completion)
+    assert judge_pair(samples.items[answerable], right, frozenset()) is None
+
+
+def test_pairs_are_filled_up_with_broken_answers_and_never_exceed_the_limit(
+    made: tuple[Memories, Samples],
+) -> None:
+    memories, samples = made
+    asks = ask_candidates(samples, prompts=PROMPTS, language=memories.language, limit=12, seed=7)
+    assert {ask.source for ask in asks} == {"sft", "base", "adversarial"}
+    graph = EntityGraph(entities=(), relationships=(), communities=())
+    pairs = make_pairs(samples, [], _bio(), graph, limit=12, seed=7)
+    assert 6 <= len(pairs.items) <= 12
+    assert all(pair.source == "rule" and pair.chosen != pair.rejected for pair in pairs.items)
+
+
+def test_a_broken_answer_is_cut_or_repeats_itself() -> None:
+    answer = "I was born in Dunmore, in a small house by the mill, on a cold day."
+    broken = {perturb(answer, random.Random(seed)) for seed in range(9)}
+    assert all(answer.startswith(one[:5]) and one != answer for one in broken) and len(broken) == 2
