@@ -40,7 +40,7 @@ up: setup ## the whole service on this machine
 	@$(BIN)/heirloom up
 
 test: setup ## unit, contract, integration and end-to-end; ends in pytest's own closing line
-	@$(BIN)/python -m pytest tests -m "not chaos"
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/integration tests/e2e
 
 test-unit: setup ## in under a minute
 	@$(BIN)/python -m pytest tests/unit tests/contract -m "not slow"

@@ -113,7 +113,7 @@ def _changed(base: BaseModel, *, in_full: bool) -> list[Path]:
         entries = {Path(name): _File(**entry) for name, entry in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError):
         return [base.hf_path, base.gguf_path]
-    if manifest["weights_from"] != _weights_from(base):
+    if manifest.get("weights_from") != _weights_from(base):
         return [base.hf_path, base.gguf_path]
     folder = base.hf_path.parent
     paths = {folder / name: entry for name, entry in entries.items()}

@@ -33,6 +33,9 @@ class Client:
             trust_env=not _is_local(account.url),
         )
 
+    def close(self) -> None:
+        self._http.close()
+
     # ---- elders ---------------------------------------------------------------------------------------
 
     def add_elder(self, elder: str, name: str, language: str, base_model: str = "") -> Json:

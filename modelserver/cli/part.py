@@ -17,7 +17,7 @@ from config.settings import Settings
 from modelserver.cli.words import CliError
 
 STORES = frozenset({"mongo", "redis", "chroma"})
-EVERY_PART = ("mongo", "redis", "chroma", "worker", "sweep", "api")
+EVERY_PART = ("mongo", "redis", "chroma", "worker", "worker_gpu", "sweep", "api")
 
 _REDIS_CONF = """\
 bind 127.0.0.1
@@ -49,7 +49,11 @@ def embedded_parts(settings: Settings) -> list[Part]:
         parts.append(_redis(settings))
     if settings.chroma_url:
         parts.append(_chroma(settings))
-    return [*parts, _worker(settings), _sweep(settings), _api(settings)]
+    workers = [
+        _worker(settings, "worker", "cpu,llm", settings.worker_processes),
+        _worker(settings, "worker_gpu", "gpu", 1),  # one training at a time, on a GPU as on a laptop's cores
+    ]
+    return [*parts, *workers, _sweep(settings), _api(settings)]
 
 
 def _mongo(settings: Settings) -> Part:
@@ -94,17 +98,16 @@ def _chroma(settings: Settings) -> Part:
     return Part(name="chroma", command=command, folders=[folder], answers=partial(http_answers, heartbeat))
 
 
-def _worker(settings: Settings) -> Part:
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "cpu,llm,gpu"]
-    command += [
-        "-c",
-        str(settings.worker_processes),
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel",
-        "INFO",
-    ]
-    return Part(name="worker", command=command, answers=partial(worker_answers, settings.redis_url))
+def _worker(settings: Settings, name: str, queues: str, processes: int) -> Part:
+    """Its OpenMP threads spin for a moment only: two programs that spin beside each other stand still."""
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", queues, "-n", f"{name}@%h"]
+    command += ["-c", str(processes), "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    return Part(
+        name=name,
+        command=command,
+        answers=partial(worker_answers, settings.redis_url),
+        environment={"GOMP_SPINCOUNT": "20000"},
+    )
 
 
 def _sweep(settings: Settings) -> Part:

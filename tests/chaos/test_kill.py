@@ -43,7 +43,7 @@ class SlowStack(Stack):
                 part,
                 command=[word.replace("workers.app", "tests.chaos.slow_worker") for word in part.command],
             )
-            if part.name == "worker"
+            if part.name.startswith("worker")
             else part
             for part in self._parts
         ]
@@ -80,7 +80,7 @@ def test_a_job_killed_in_this_stage_succeeds(house: Stack, family: Family, calm:
     paused = _pause(house, stage)
     job = _start(family)
     _eventually(paused.exists, seconds=240)
-    _kill_tree(house.pids["worker"])
+    _kill_workers(house)
     after = _until_over(family, job)
     assert after["status"] == "completed", after["error"]
     attempts = {one["name"]: one["attempts"] for one in after["stages"]}
@@ -97,7 +97,7 @@ def test_a_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     _forget(house, "train_sft")
     job = _start(family)
     _eventually(lambda: _fact(family, job, "train_sft", "checkpoint") > 0, seconds=240)
-    _kill_tree(house.pids["worker"])
+    _kill_workers(house)
     after = _until_over(family, job)
     assert after["status"] == "completed", after["error"]
     assert _fact(family, job, "train_sft", "resumed_from") > 0
@@ -169,6 +169,11 @@ def _pause(house: Stack, stage: str) -> Any:
     (folder / f"paused-{stage}").unlink(missing_ok=True)
     (folder / f"pause-{stage}").touch()
     return folder / f"paused-{stage}"
+
+
+def _kill_workers(house: Stack) -> None:
+    for name in ("worker", "worker_gpu"):
+        _kill_tree(house.pids[name])
 
 
 def _kill_tree(pid: int) -> None:

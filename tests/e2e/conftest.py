@@ -15,6 +15,8 @@ from modelserver.cli.client import Client
 from modelserver.cli.port import free_port
 from modelserver.cli.stack import Stack
 
+FAMILIES: list["Family"] = []  #: to be closed with the stack
+
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
@@ -42,6 +44,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def stack(settings: Settings) -> Iterator[Stack]:
     with Stack(settings) as stack:
         yield stack
+    while FAMILIES:
+        FAMILIES.pop().close()
 
 
 class Family(Client):
@@ -59,4 +63,5 @@ def new_family(stack: Stack, name: str) -> Family:
     database = connect(stack.settings.mongo_url, stack.settings.mongo_database)
     _, key = add_family(MongoFamilies(database), name, clock=utc_now)
     database.client.close()
-    return Family(Account(url=stack.url, key=key))
+    FAMILIES.append(Family(Account(url=stack.url, key=key)))
+    return FAMILIES[-1]

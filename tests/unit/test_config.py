@@ -1,0 +1,90 @@
+"""Configuration: templates filled in, the registry on top of the defaults, the environment on top of both."""
+
+from pathlib import Path
+
+import pytest
+
+from config.config_loader import ConfigLoader
+from config.logs import set_up_logs
+from config.settings import ROOT, Settings
+from kernel.errors import BadId, BadInput, HeirloomError, JobRunning, by_code
+from kernel.ids import ElderId, JobId, JobRef, TenantId, elder_id, model_name
+
+FILE = ROOT / "config" / "training_config.yaml"
+
+
+def _loader(**environ: str) -> ConfigLoader:
+    return ConfigLoader(FILE, model_dir=Path("/m"), environ=environ)
+
+
+def test_paths_are_under_the_model_folder() -> None:
+    assert _loader().get_paths()["gguf"] == Path("/m/gguf")
+    assert _loader().get_base_model("gemma3-270m").hf_path == Path("/m/base/gemma3-270m")
+
+
+def test_the_language_chooses_the_base_unless_somebody_else_does() -> None:
+    assert _loader().get_current_model("zh").key == "gemma3-270m"
+    assert _loader().get_current_model("zh", wanted="qwen2.5-0.5b-instruct").key == "qwen2.5-0.5b-instruct"
+    assert _loader(HEIRLOOM_CURRENT_MODEL="smollm2-135m-instruct").get_current_model("zh").key.startswith("smollm2")
+
+
+def test_the_environment_is_on_top_of_the_registry_and_the_registry_on_top_of_the_defaults() -> None:
+    base = _loader().get_base_model("smollm2-135m-instruct")
+    assert _loader().get_recipe(base, threads=2).lora.rank == 32
+    recipe = _loader(HEIRLOOM_LORA__RANK="4", HEIRLOOM_TRAINING__DPO__BETA="0.5").get_recipe(base, threads=2)
+    assert (recipe.lora.rank, recipe.dpo.beta, recipe.lora.alpha) == (4, 0.5, 64)
+
+
+def test_an_override_of_nothing_is_refused() -> None:
+    with pytest.raises(BadInput, match="names no key"):
+        _loader(HEIRLOOM_TRAINING__EPOCS="2")
+    with pytest.raises(BadInput, match="not in training_config"):
+        _loader().get_base_model("gpt-9")
+
+
+def test_every_base_model_has_a_recipe_and_both_languages_have_the_same_prompts() -> None:
+    loader = _loader()
+    for base in loader.get_base_models():
+        assert loader.get_recipe(base, threads=1).sft.max_seq_length >= 256
+    assert set(loader.get_prompts()) == {"en", "zh"}
+
+
+def test_a_secret_is_not_in_what_settings_print() -> None:
+    settings = Settings(api_key="hl_secret", mongo_url="mongodb://u:secret@h/")
+    assert "secret" not in repr(settings)
+
+
+def test_logs_go_to_one_file_a_day_as_json(tmp_path: Path) -> None:
+    import structlog
+
+    set_up_logs("modelserver", tmp_path)
+    structlog.get_logger("x").info("step.done", job="j1")
+    [file] = tmp_path.glob("modelserver_2*.log")
+    assert '"event": "step.done"' in file.read_text() and '"job": "j1"' in file.read_text()
+
+
+@pytest.mark.parametrize("bad", ["../x", "", "a b", "-a", "长", "a" * 65, "a/b", "a\n"])
+def test_an_id_that_could_be_a_path_is_no_id(bad: str) -> None:
+    with pytest.raises(BadId):
+        elder_id(bad)
+
+
+def test_model_names_differ_by_tenant_and_fit_ollama() -> None:
+    names = {model_name(TenantId(tenant), ElderId("LXM" * 21)) for tenant in ("a", "b")}
+    assert len(names) == 2 and all(len(name) <= 80 and name.startswith("afs_elder_") for name in names)
+
+
+def test_a_job_reference_survives_the_queue() -> None:
+    ref = JobRef(tenant=TenantId("t_1"), job=JobId("e_1_ab"))
+    assert JobRef.parse(str(ref)) == ref
+
+
+def test_every_error_has_its_own_code_and_says_something_in_both_languages() -> None:
+    left, codes = [HeirloomError], []
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        codes.append(kind.code)
+        assert kind().message("en") and kind().message("zh") and by_code(kind.code).code == kind.code
+    assert len(codes) == len(set(codes)) > 25
+    assert "任务 j" in JobRunning(job_id="j").message("zh")

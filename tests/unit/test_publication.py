@@ -1,0 +1,104 @@
+"""Publication: until the engine has answered with the new model, the version before goes on answering."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from config.config_loader import ConfigLoader
+from config.settings import ROOT
+from kernel.adapter import Gguf
+from kernel.errors import EngineUnavailable
+from kernel.evaluation import Report
+from kernel.ids import ElderId, JobId, TenantId
+from kernel.memory import Answer, collect_memories
+from kernel.ports import ChatOptions
+from kernel.publication import Publication, is_published, publish
+from kernel.sample import Message
+from kernel.version import ModelVersion
+from tests.memory_store import MemoryVersions
+
+US, ELDER = TenantId("us"), ElderId("LXM19580312M")
+PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_prompts()
+MEMORIES = collect_memories([Answer(question="Where?", answer="In Dunmore.")], elder_name="Ann", language="en")
+
+
+class Engine:
+    name = "ollama"
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.is_down, self.words = False, "In Dunmore."
+
+    def register(self, version: ModelVersion, gguf: Path) -> None:
+        if self.is_down:
+            raise EngineUnavailable(engine="ollama", reason="no answer")
+        self.held.add(version.tag)
+
+    def has(self, version: ModelVersion) -> bool:
+        return version.tag in self.held
+
+    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+        yield self.words
+
+
+class Shelf:
+    """Publishes one GGUF after another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine, self.versions, self._folder = Engine(), MemoryVersions(), folder
+        (folder / "model.gguf").write_bytes(b"GGUF")
+
+    def publish(self, key: str) -> Publication:
+        return publish(
+            Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, folder=self._folder),
+            Report(answerable=0, unanswerable=0, is_held_out=False, arms=(), results=()),
+            MEMORIES,
+            tenant=US,
+            elder=ELDER,
+            job=JobId("j"),
+            key=key,
+            prompts=PROMPTS,
+            engine=self.engine,  # type: ignore[arg-type]
+            versions=self.versions,
+            clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        )
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def test_versions_are_numbered_and_the_newest_is_active(shelf: Shelf) -> None:
+    assert [shelf.publish(key).number for key in ("a", "b")] == [1, 2]
+    active = shelf.versions.active(US, ELDER)
+    assert (active.number, active.system_prompt.startswith("You are Ann")) == (2, True)
+    assert len(shelf.versions.of_elder(US, ELDER)) == 2
+
+
+def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:
+    assert shelf.publish("a") == shelf.publish("a")
+    assert len(shelf.versions.of_elder(US, ELDER)) == 1
+
+
+@pytest.mark.parametrize("fault", ["down", "silent"])
+def test_an_engine_that_fails_leaves_the_version_before_active(shelf: Shelf, fault: str) -> None:
+    shelf.publish("a")
+    shelf.engine.is_down, shelf.engine.words = fault == "down", "" if fault == "silent" else "x"
+    with pytest.raises(EngineUnavailable):
+        shelf.publish("b")
+    assert shelf.versions.active(US, ELDER).number == 1
+    shelf.engine.is_down, shelf.engine.words = False, "In Dunmore."
+    assert shelf.publish("b").number == 2
+
+
+def test_a_publication_holds_only_while_the_engine_has_the_active_version(shelf: Shelf) -> None:
+    made = shelf.publish("a")
+    facts = {"tenant": US, "elder": ELDER, "versions": shelf.versions, "engine": shelf.engine}
+    assert is_published(made, **facts)  # type: ignore[arg-type]
+    shelf.engine.held.clear()
+    assert not is_published(made, **facts)  # type: ignore[arg-type]
+    shelf.versions.delete(US, ELDER)
+    assert not is_published(made, **facts)  # type: ignore[arg-type]
