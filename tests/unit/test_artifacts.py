@@ -82,7 +82,7 @@ def test_an_attempt_that_fails_leaves_nothing_but_its_scratch(store: ArtifactSto
 
 def test_a_disk_without_room_is_said_before_and_during_the_work(store: ArtifactStore) -> None:
     with (
-        pytest.raises(NoDiskSpace, match="Free some space"),
+        pytest.raises(NoDiskSpace, match="Free some, then start again"),
         store.aside(BIO_PLACE, "k", needed_bytes=10**18),
     ):
         pass
