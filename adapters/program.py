@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel.errors import HeirloomError, StageFailed
+from kernel.errors import HeirloomError, StageFailed, by_code
 
 if TYPE_CHECKING:
     from kernel.ports import Report
@@ -164,18 +164,8 @@ def _read_result(name: str, returncode: int, result_path: Path, log_path: Path) 
     except (FileNotFoundError, ValueError):
         raise StageFailed(stage=name, reason=_reason(returncode, log_path)) from None
     if error := result.get("error"):
-        raise _typed(error["code"])(**error["details"])
+        raise by_code(error["code"])(**error["details"])
     return result
-
-
-def _typed(code: str) -> type[HeirloomError]:
-    """The class with this code in the errors' tree."""
-    classes: list[type[HeirloomError]] = [HeirloomError]
-    for one in classes:
-        if one.code == code:
-            return one
-        classes.extend(one.__subclasses__())
-    return StageFailed
 
 
 def _reason(returncode: int, log_path: Path) -> str:
