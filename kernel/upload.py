@@ -11,7 +11,7 @@ from kernel.memory import Answer
 
 def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
     """Lines {"question": str, "answer": str}, or the exported form {"messages": [system, user, assistant]}."""
-    return [
+    answers = [
         make_answer(
             _text(row, "question", number, empty=True),
             _text(row, "answer", number),
@@ -20,6 +20,9 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
         )
         for number, row in _rows(body)
     ]
+    if not answers:
+        raise BadInput(reason="The file is empty: put one answer on each line. / 文件是空的：每行写一条回答。")
+    return answers
 
 
 def make_answer(question: str, answer: str, *, max_answer_bytes: int, line: int = 0) -> Answer:

@@ -45,7 +45,7 @@ def add_answer(elder: str, new: NewAnswer, services: Provided, tenant: Family) -
 
 
 @router.post("/{elder}/answers/bulk", status_code=201)
-def add_answers(elder: str, lines: Lines, services: Provided, tenant: Family) -> Added:
+def add_answers(elder: str, services: Provided, tenant: Family, lines: Lines = b"") -> Added:
     """NDJSON, one {"question", "answer"} a line. A bad line is named, and then nothing is saved."""
     known = services.elders.get(tenant, elder_id(elder))
     answers = read_answers(lines, max_answer_bytes=services.settings.max_answer_bytes)
@@ -54,7 +54,7 @@ def add_answers(elder: str, lines: Lines, services: Provided, tenant: Family) ->
 
 
 @router.put("/{elder}/questions")
-def set_questions(elder: str, lines: Lines, services: Provided, tenant: Family) -> Total:
+def set_questions(elder: str, services: Provided, tenant: Family, lines: Lines = b"") -> Total:
     """Questions kept out of training, to measure the model with: {"question", "expects": [["alternative"]]} a line."""
     known = services.elders.get(tenant, elder_id(elder))
     probes = read_probes(lines)

@@ -65,3 +65,8 @@ def test_a_probe_without_expectations_is_unanswerable() -> None:
     assert [probe.expects for probe in probes] == [(("x", "y"),), ()]
     with pytest.raises(BadLine):
         read_probes(_lines({"question": "a", "expects": ["x"]}))
+
+
+def test_an_empty_file_is_said_to_be_empty() -> None:
+    with pytest.raises(BadInput, match="empty"):
+        read_answers(b"\n", max_answer_bytes=LIMIT)
