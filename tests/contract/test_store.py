@@ -1,6 +1,5 @@
 """One contract, two stores: the in-memory one, and MongoDB's protocol as the embedded server speaks it."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -47,8 +46,8 @@ class Stores:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("secantusd-py")
-    assert program, "the embedded store is part of the development set-up: make setup"
+    program = Path(sys.executable).with_name("secantusd-py")
+    assert program.is_file(), "the embedded store is part of the development set-up: make setup"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
