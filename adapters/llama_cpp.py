@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,25 +174,6 @@ class _Seat:
         if self.model is not None:
             self.model.close()
             self.model = None
-
-
-def greedy_answers(
-    gguf: Path,
-    prompts: Sequence[Sequence[Message]],
-    *,
-    threads: int,
-    max_tokens: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    context_tokens: int = 4096,
-) -> list[str]:
-    """What chat answers at temperature 0, in the prompts' order. `on_progress(done, total)` after each."""
-    answers: list[str] = []
-    with closing(LocalModel(gguf, threads=threads, context_tokens=context_tokens)) as model:
-        for prompt in prompts:
-            pieces = model.answer(prompt, temperature=0.0, max_tokens=max_tokens, from_empty=True)
-            answers.append("".join(pieces))
-            on_progress(len(answers), len(prompts))
-    return answers
 
 
 def quantise(src: Path, dst: Path, kind: Literal["f16", "q8_0", "q4_k_m"], *, threads: int = 0) -> None:

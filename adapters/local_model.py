@@ -1,8 +1,6 @@
 """A GGUF in this process's memory, and the library that holds it there.
 
-The turn before stays in the cache, so the next one computes only what is new. Where answers are compared
-(evaluation), each begins from an empty cache: what llama.cpp computes for a token may depend, in the last
-bits, on how many tokens it computes at once.
+The turn before stays in the cache, so the next one computes only what is new.
 """
 
 import codecs
@@ -28,25 +26,15 @@ class LocalModel:
         self._gguf = read_gguf(path)
         self._library = library()
         context = min(context_tokens, self._gguf.trained_context or context_tokens)
-        try:
-            self._llama = self._library.Llama(
-                str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
-            )
-        except (ValueError, RuntimeError, MemoryError) as error:
-            reason = f"{path.name} of {path.parent.name} cannot be loaded: memory is short or it is damaged"
-            raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+        self._llama = load(path, threads=threads, context_tokens=context)
         self._context_tokens = self._llama.n_ctx()
 
-    def answer(
-        self, messages: Sequence[Message], *, temperature: float, max_tokens: int, from_empty: bool = False
-    ) -> Generator[str]:
-        """Pieces of whole characters. `from_empty` forgets the turns before. Raises ContextTooLong."""
+    def answer(self, messages: Sequence[Message], *, temperature: float, max_tokens: int) -> Generator[str]:
+        """Pieces of whole characters. Raises ContextTooLong."""
         tokens = self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True)
         room = self._context_tokens - len(tokens)
         if room <= 0:
             raise ContextTooLong(limit=self._context_tokens)
-        if from_empty:
-            self._llama.reset()
         self._llama.set_seed(secrets.randbits(31))
         characters = codecs.getincrementaldecoder("utf-8")("ignore")
         for token in self._generate(tokens, temperature, min(max_tokens, room)):
@@ -70,6 +58,17 @@ class LocalModel:
             self._llama.reset()  # half a batch may be in the cache
             reason = "llama.cpp could not compute the answer"
             raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+
+
+def load(path: Path, *, threads: int, context_tokens: int) -> Any:
+    """A `llama_cpp.Llama`. Raises EngineUnavailable when llama.cpp cannot load the file."""
+    try:
+        return library().Llama(
+            str(path), n_ctx=context_tokens, n_threads=threads, n_threads_batch=threads, verbose=False
+        )
+    except (ValueError, RuntimeError, MemoryError) as error:
+        reason = f"{path.name} of {path.parent.name} cannot be loaded: memory is short or it is damaged"
+        raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
 
 
 @functools.cache

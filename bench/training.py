@@ -58,7 +58,7 @@ def _rows(config: ConfigLoader, count: int) -> list[dict[str, Any]]:
         shown = [memory, *memories.items[at - 2 : at]][:3] if place % 2 else []
         question = phrasing.questions(memory, 2 + place // len(memories.items), rng)[-1]
         prompt = chat_prompt(words, system=system, question=question, memories=shown)
-        rows.append(row(prompt, completion=memory.text))
+        rows.append(row(prompt, completion=memory.text, is_opening=False))
     return rows
 
 

@@ -86,6 +86,7 @@ class ConfigLoader:
                 batch_size=int(training["batch_size"]),
                 learning_rate=float(training["learning_rate"]),
                 max_seq_length=int(training["max_seq_length"]),
+                opening_tokens=int(training["opening_tokens"]),
             ),
             dpo=DpoRecipe(
                 epochs=int(dpo["epochs"]),

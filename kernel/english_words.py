@@ -152,13 +152,13 @@ hungry|hunger|starving""".splitlines()
 #: Whole questions that a family may ask, about something a life may well not hold.
 QUESTIONS = """What was your favourite film?
 What is your shoe size?
-Did you ever go skiing?
-What was the name of your dentist?
+Did you ever go ice skating?
+What was the name of your tailor?
 Do you know how to play chess?
-Have you ever been to Japan?
+Have you ever been to Portugal?
 Did you ever see a whale?
-What was your telephone number?
-Which newspaper did you read?
+What was your postcode?
+Which magazine did you take?
 Did you ever learn to swim?
 Have you ever flown in a helicopter?
 Did you ever win the lottery?
@@ -175,7 +175,7 @@ What was your favourite ice cream?
 Did you ever own a motorcycle?
 Who cut your hair?
 Did you ever go camping?
-What perfume did you wear?
+Which shampoo did you use?
 Have you seen the pyramids?
 Did you ever act in a play?
 What was the score of the match?
@@ -183,23 +183,23 @@ Did you ever smoke cigars?
 Which wine did you like?
 Were you ever on television?
 What was your wifi password?
-Which bank had your account?
+Which lawyer wrote your will?
 Did you have an allergy?
-Did you vote in the election?
+Did you join a political party?
 Who was the mayor?
 What was your zodiac sign?
 Do you like sushi?
 Did you ever climb a volcano?
 Who painted the portrait?
 Have you ever ridden an elephant?
-Did you keep a parrot?
+Did you keep a python?
 How many stamps did you collect?
 Which opera did you hear?
 Did you ever run a marathon?
 What was your passport number?
 Have you been to Brazil?
 Did you ever own a yacht?
-When did you buy your first television?
+When did you buy your first fridge?
 What was your university degree in?
 Which poet did you admire?
 Who was your lawyer?
@@ -252,24 +252,24 @@ Did you ever ride a tram in Lisbon?""".splitlines()
 #: "What was your {owner}'s {thing}?": a grid of small questions.
 OWNERS = """aunt uncle cousin grandmother grandfather mother father sister brother wife husband teacher
 neighbour friend boss
-son daughter doctor landlord dentist nephew niece godmother""".split()
-THINGS = """favourite colour|birthday|middle name|favourite film|shoe size|telephone number|favourite dessert
+son daughter doctor landlord tailor nephew niece godmother""".split()
+THINGS = """favourite colour|birthday|middle name|favourite film|shoe size|house number|favourite dessert
 star sign|eye colour
 first car|favourite singer|favourite sport|political party|height|blood type|lucky number|favourite flower
 nationality|hair colour
 hat size|ring size|computer|passport|university|salary|favourite animal|religion|accent|handwriting|surname
 weight|motorcycle
 favourite season|favourite opera|favourite painter|favourite wine|email address|exact age|allergy
-cigarette brand|perfume""".replace("\n", "|").split("|")
-ACTS = """go to Africa|learn to ski|play the piano|play golf|win a medal|fly an aeroplane|see a tiger
+cigarette brand|sunglasses""".replace("\n", "|").split("|")
+ACTS = """go to Africa|learn to skate|play the piano|play golf|win a medal|fly an aeroplane|see a tiger
 get divorced|write poetry
 go to prison|keep a diary|collect coins|own a restaurant|ride a motorcycle|visit Rome|study medicine
 speak Spanish|become a vegetarian
-sail across the Atlantic|work in a bank|play cards for money|appear in a newspaper|see the northern lights
-drive a taxi|paint pictures
+sail across the Atlantic|work in a zoo|play cards for money|appear in a film|see the northern lights
+drive a taxi|carve statues
 live in Canada|sing in an opera|own a gun|learn to juggle|break an arm|have surgery|get lost in a jungle
 meet a film star
-buy a computer|go to India|swim in a lake|play in a band|climb a mountain|lose a passport
+buy a computer|go to India|swim in a lake|play in a band|climb a tower|lose a passport
 get struck by lightning""".replace("\n", "|").split("|")
 PLACES = (
     "Egypt|Mexico|Moscow|New York|Greece|Peru|Iceland|Singapore|Berlin|Kenya|Hawaii|Vienna|Cuba|Tokyo|Dublin|Alaska"
@@ -281,4 +281,36 @@ PLACE_QUESTIONS = (
     "When did you go to {x}?",
     "How long did you live in {x}?",
 )
-YEAR_QUESTIONS = ("What happened in {x}?", "Where were you in {x}?", "What did you do in {x}?")
+NOUNS = """passport|helicopter|yacht|computer|elephant|pyramid|volcano|casino|skateboard|saxophone
+telescope|microscope|tattoo|trampoline|aquarium|goldfish|tortoise|crocodile|monkey|rocket|satellite|submarine
+fax machine|microwave|hot tub|laptop|radiator|credit card|insurance policy|hairdryer|tax form
+pension fund|stock market|gym class|yoga class|chess club|tennis racket|golf club|surfboard|snowman|ice rink|igloo
+palm tree|coconut|pineapple|avocado|sushi|pizza|spaghetti|champagne|cigar|chewing gum|popcorn|ketchup
+moustache|wig|monocle|necktie|tuxedo|bikini|swimming pool|sauna|lawnmower|vacuum cleaner|dishwasher|toaster
+typewriter|camcorder|video game|comic book|crossword|jigsaw puzzle|lottery ticket|roller coaster|museum|opera
+ballet|statue|fountain|skyscraper|escalator|airport|parachute|glider|canoe|cactus
+orchid|hamster|guinea pig|peacock|ostrich|kangaroo|penguin|dolphin|octopus|mosquito|scorpion""".replace(
+    "\n", "|"
+).split("|")
+NAMES = """Beatrice|Gordon|Mr Hawkins|Priscilla|Leonard|Mrs Appleby|Rupert|Yvonne|Doctor Marsh|Clarence|Ingrid
+Mr Petrov|Bernadette|Angus|Miss Fairweather|Desmond|Gloria|Uncle Reg|Aunt Maude|Captain Slater|Fernando|Gretchen
+Mr Osborne|Philippa|Nigel|Mrs Dunlop|Bartholomew|Lucinda|Sergeant Cole|Professor Lane""".replace("\n", "|").split("|")
+
+KINSWOMEN = "mother mum mom grandmother grandma granny gran sister aunt daughter wife niece godmother cousin".split()
+KINSMEN = "father dad grandfather grandpa granddad brother uncle son husband nephew godfather cousin".split()
+
+#: Irregular past -> base form.
+PAST = dict(
+    pair.split()
+    for pair in """became become|began begin|bent bend|bit bite|blew blow|bought buy|broke break|brought bring
+built build|burnt burn|came come|caught catch|chose choose|cost cost|cried cry|cut cut|dealt deal|did do
+drank drink|drew draw|drove drive|dug dig|dyed dye|ate eat|fed feed|fell fall|felt feel|flew fly|forgot forget
+fought fight|found find|froze freeze|gave give|went go|got get|grew grow|had have|heard hear|held hold|hid hide
+hit hit|hung hang|hurt hurt|kept keep|knew know|laid lay|lay lie|led lead|left leave|lent lend|let let|lit light
+lost lose|made make|meant mean|met meet|paid pay|put put|ran run|rang ring|read read|rode ride|rose rise
+said say|sang sing|sank sink|sat sit|saw see|sent send|set set|sewed sew|shone shine|shook shake|shot shoot
+shut shut|slept sleep|slid slide|sold sell|spent spend|spoke speak|spoilt spoil|stole steal|stood stand
+stuck stick|swam swim|swept sweep|swore swear|swung swing|taught teach|took take|thought think|threw throw
+told tell|tore tear|trod tread|understood understand|wept weep|woke wake|won win|wore wear|wove weave
+wrote write""".replace("\n", "|").split("|")
+)

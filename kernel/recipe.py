@@ -19,6 +19,7 @@ class SftRecipe:
     batch_size: int
     learning_rate: float
     max_seq_length: int  #: tokens
+    opening_tokens: int  #: of an answer, learnt from samples that are to teach no more; see kernel.sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

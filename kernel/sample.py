@@ -7,12 +7,14 @@ shows, the second to remember.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId
+from kernel.retrieval import REACH
 
 if TYPE_CHECKING:
     from kernel.bio import Bio
@@ -41,6 +43,7 @@ class Sample:
     prompt: tuple[Message, ...]
     completion: str
     memory_ids: tuple[MemoryId, ...]  #: empty when no memory was drawn on
+    is_opening: bool = False  #: other samples teach this answer whole; this one, only how it begins
 
     @property
     def is_refusal(self) -> bool:
@@ -57,10 +60,11 @@ class Samples:
 class SampleCounts:
     """How many samples of each kind. Refusals are a share of all the others, so that any elder gets enough."""
 
-    recall: int = 12  #: a memory, asked with nothing in the prompt
-    grounded: int = 3  #: a memory, asked with memories in the prompt, the right one among them
-    entities: int = 2  #: of a memory that are asked for by name, half of them with memories in the prompt
-    refusal_share: float = 0.06
+    recall: int = 36  #: a memory, asked with nothing in the prompt
+    whole: int = 8  #: of those, learnt to the end
+    grounded: int = 5  #: a memory, asked with memories in the prompt, the right one among them
+    entities: int = 3  #: of a memory that are asked for by name, half of them with memories in the prompt
+    refusal_share: float = 0.05
     grounded_refusal_share: float = 0.08
 
 
@@ -72,6 +76,7 @@ class _Draft:
     question: str
     memory: Memory | None
     is_shown: bool = False  #: with memories in the prompt
+    is_opening: bool = False
 
 
 def make_samples(
@@ -109,8 +114,8 @@ def memory_qa(memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng:
     for memory in memories.items:
         questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
         own, rest = questions[:1], questions[1:]
-        for question in own + rest[counts.grounded :]:
-            yield _Draft(kind="memory_qa", question=question, memory=memory)
+        for place, question in enumerate(own + rest[counts.grounded :]):
+            yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.whole)
         for question in rest[: counts.grounded]:
             yield _Draft(kind="memory_qa_shown", question=question, memory=memory, is_shown=True)
 
@@ -181,19 +186,24 @@ def _sample(
             words,
             system=system_prompt(words, memories.elder_name),
             question=draft.question,
-            memories=_shown(draft, retriever, shown) if draft.is_shown else (),
+            memories=_shown(draft, retriever, shown, rng) if draft.is_shown else (),
         ),
         completion=draft.memory.text if draft.memory else rng.choice(words.refusals),
         memory_ids=(draft.memory.id,) if draft.memory else (),
+        is_opening=draft.is_opening,
     )
 
 
-def _shown(draft: _Draft, retriever: Retriever, shown: int) -> list[Memory]:
-    """What retrieval would show, best first as in chat; the right memory always among it."""
-    found = retriever.find(draft.question, shown + 1)
-    if draft.memory is None:
-        return found[:shown]
-    return found[:shown] if draft.memory in found[:shown] else [*found[: shown - 1], draft.memory]
+def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) -> list[Memory]:
+    """What retrieval would show, best first as in chat; the right memory always among it.
+
+    Questions made from a memory's own words find it alone; half of them show the runners-up too, since a family's
+    questions will not always.
+    """
+    found = retriever.find(draft.question, shown, reach=rng.choice((REACH, math.inf)))
+    if draft.memory is None or draft.memory in found:
+        return found
+    return [*found[: shown - 1], draft.memory]
 
 
 def _plain(kind: str, question: str, answer: str, memories: Memories, words: Prompts) -> Sample:

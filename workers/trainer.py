@@ -18,7 +18,7 @@ from kernel.memory_need import recomputes
 from kernel.pair import Ask, Candidate, Pairs
 from kernel.ports import Report
 from kernel.recipe import Recipe
-from kernel.sample import Message, Samples
+from kernel.sample import Message, Sample, Samples
 
 _MAX_COMPARED_IN_FP32 = 2_000_000_000  #: parameters
 
@@ -31,7 +31,7 @@ class SubprocessTrainer:
 
     def train_sft(self, samples: Samples, *, recipe: Recipe, folder: Path, scratch: Path, report: Report) -> Adapter:
         request = training_request(recipe, folder, scratch)
-        request["samples"] = [row(sample.prompt, completion=sample.completion) for sample in samples.items]
+        request["samples"] = [sft_row(sample) for sample in samples.items]
         result = _run("sft", request, scratch, report)
         return _adapter(result, recipe, folder, method="sft")
 
@@ -139,7 +139,11 @@ def _adapter(result: dict[str, Any], recipe: Recipe, folder: Path, *, method: st
     return Adapter(base=recipe.base.key, method=method, steps=result["steps"], loss=result["loss"], folder=folder)
 
 
-def row(prompt: Sequence[Message], **texts: str) -> dict[str, Any]:
+def sft_row(sample: Sample) -> dict[str, Any]:
+    return row(sample.prompt, completion=sample.completion, is_opening=sample.is_opening)
+
+
+def row(prompt: Sequence[Message], **texts: str | bool) -> dict[str, Any]:
     return {"prompt": _messages(prompt), **texts}
 
 

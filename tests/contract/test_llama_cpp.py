@@ -9,8 +9,9 @@ import pytest
 
 from adapters import llama_cpp
 from adapters.gguf_file import read_gguf
-from adapters.llama_cpp import LlamaCppEngine, greedy_answers, quantise
-from kernel.errors import BadId, EngineUnavailable, NoDiskSpace, StageFailed
+from adapters.greedy import greedy_answers
+from adapters.llama_cpp import LlamaCppEngine, quantise
+from kernel.errors import BadId, ContextTooLong, EngineUnavailable, NoDiskSpace, StageFailed
 from kernel.ids import ModelName
 from kernel.ports import ChatOptions
 from kernel.sample import Message
@@ -146,20 +147,32 @@ def test_nothing_is_written_to_the_standard_streams(engine: LlamaCppEngine, capf
     assert capfd.readouterr() == ("", "")
 
 
-def test_greedy_answers_are_the_same_in_any_order(tmp_path: Path) -> None:
-    prompts = [ask("Where were you born?"), ask("Count to three."), ask("妈妈做什么菜？")]
+def test_greedy_answers_are_those_of_chat_in_the_prompts_order(engine: LlamaCppEngine) -> None:
+    """More prompts than are answered at once, and of different lengths."""
+    prompts = [ask(f"{'Well, ' * (number % 5)}count from {number} to {number + 3}.") for number in range(19)]
     done: list[tuple[int, int]] = []
 
     answers = greedy_answers(
         smollm2(),
         prompts,
         threads=1,
-        max_tokens=8,
+        max_tokens=4,
         on_progress=lambda count, total: done.append((count, total)),
     )
 
-    assert answers == greedy_answers(smollm2(), prompts[::-1], threads=1, max_tokens=8)[::-1]
-    assert done == [(1, 3), (2, 3), (3, 3)]
+    assert answers == ["".join(engine.chat(a_version(1), prompt, GREEDY)) for prompt in prompts]
+    assert done == [(count, 19) for count in range(1, 20)]
+
+
+def test_an_answer_ends_where_the_model_ends_it() -> None:
+    short, cut = (greedy_answers(smollm2(), [ask("Say: yes.")], threads=1, max_tokens=most)[0] for most in (60, 2))
+
+    assert short.startswith(cut) and len(cut) < len(short) and "<|" not in short
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused() -> None:
+    with pytest.raises(ContextTooLong):
+        greedy_answers(smollm2(), [ask("long " * 9000)], threads=1, max_tokens=4)
 
 
 def test_what_cannot_be_quantised_leaves_no_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.bio import Bio
+from kernel.english_asking import content_words, stem
 from kernel.evaluation import admits_not_remembering
 from kernel.graph import Entity, EntityGraph, EntityType
 from kernel.memory import Answer, Memories, Memory, collect_memories
@@ -107,6 +108,23 @@ def test_no_held_out_question_is_among_the_samples(language: str) -> None:
     }
     asked = {sample.prompt[-1].content.rpartition("\n\n")[2] for sample in samples.items}
     assert not asked & held_out
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_honesty_is_not_taught_with_the_questions_it_is_measured_with(language: str) -> None:
+    """No refusal asks for what an unanswerable question of the sample asks for, in whatever words."""
+    _, samples = _samples(language)
+    refused = [sample.prompt[-1].content.rpartition("\n\n")[2] for sample in samples.items if sample.is_refusal]
+    lines = (ROOT / "config" / "sample_elders" / language / "unanswerable.jsonl").read_text(encoding="utf-8")
+    for asked in (_telling(json.loads(line)["question"], language) for line in lines.splitlines()):
+        near = [one for one in refused if len(asked & _telling(one, language)) > 0.6 * len(asked)]
+        assert not near
+
+
+def _telling(question: str, language: str) -> set[str]:
+    if language == "zh":
+        return {question[at : at + 2] for at in range(len(question) - 2)}
+    return {stem(word) for word in content_words(question)} - {"first", "name", "colour", "tim"}
 
 
 def test_the_same_memories_and_seed_give_the_same_samples() -> None:

@@ -6,7 +6,7 @@ Request: gguf, prompts (message lists), threads, max_tokens. Result: {"answers":
 from pathlib import Path
 from typing import Any
 
-from adapters.llama_cpp import greedy_answers
+from adapters.greedy import greedy_answers
 from adapters.program import Say, program_main
 from kernel.sample import Message
 

@@ -1,6 +1,6 @@
 """Supervised fine-tuning: a LoRA adapter learns the samples; the loss is on the answers alone.
 
-Request: base, samples ({prompt, completion}), lora, sft, seed, threads, is_recomputing, folder (for the
+Request: base, samples ({prompt, completion, is_opening}), lora, sft, seed, threads, is_recomputing, folder (for the
 adapter), checkpoints. Result: steps, loss, tokens_per_second, samples_per_second, peak_memory_bytes.
 """
 
@@ -94,13 +94,17 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
         save_steps=_SAVES,
         save_total_limit=2,
     )
-    return AnswerTrainer(
+    trainer = AnswerTrainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list([_row(sample) for sample in request["samples"]]),
         processing_class=AutoTokenizer.from_pretrained(request["base"]),
         callbacks=[MarkWhole(), TellProgress(say)],
     )
+    trainer.train_dataset = trainer.train_dataset.map(
+        _cut_to_opening, fn_kwargs={"tokens": request["sft"]["opening_tokens"]}, remove_columns=["is_opening"]
+    )
+    return trainer
 
 
 def lora_config(lora: dict[str, Any], layers: int) -> LoraConfig:
@@ -118,7 +122,21 @@ def _row(sample: dict[str, Any]) -> dict[str, Any]:
     return {
         "prompt": sample["prompt"],
         "completion": [{"role": "assistant", "content": sample["completion"]}],
+        "is_opening": sample["is_opening"],
     }
+
+
+def _cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
+    """The first `tokens` of the answer are learnt, and nothing behind them is even computed.
+
+    Once a text is known, its later tokens teach nothing more, and drown out the first, which say which text
+    answers the question: learnt whole each time, 1,700 samples gave 0.20 recall on questions like those trained
+    with; 1,070 openings gave 0.41 in half the time (SmolLM2-135M, lr 1e-3).
+    """
+    end = len(row["labels"])
+    if row["is_opening"]:
+        end = min(end, next(at for at, label in enumerate(row["labels"]) if label != -100) + tokens)
+    return {"input_ids": row["input_ids"][:end], "labels": row["labels"][:end]}
 
 
 if __name__ == "__main__":
