@@ -27,6 +27,8 @@ father|dad
 grandmother|grandma|granny
 grandfather|grandpa|granddad
 husband|spouse|partner
+your husband|Grandpa
+your wife|Grandma
 wife|spouse|partner
 child|kid
 children|kids|sons and daughters

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 #: Of a full word match against one standard deviation of similarity. Top-3 recall is the same from 1 to 5.
 WORDS_WEIGHT = 3.0
-#: In the same unit. Where the best memory stands so far above the next, it was the right one for each held-out
-#: question of both sample elders (three in four stand so); what is not shown cannot mislead a small model.
-REACH = 1.5
+#: In the same unit: a best memory that scores so high, and so far above the next, is surely meant. Of the sample
+#: elders' held-out questions 0.74 (en) and 0.76 (zh) find one, always the right one; of the unanswerable, 0.15.
+SURE, APART = 4.0, 1.5
 MOST_VIEWS = 300  #: nearest views asked of the index
 #: BM25 (Robertson & Zaragoza 2009): saturation k1, and a weak length normalisation, as memories are short.
 K1, B = 1.2, 0.4
@@ -51,8 +51,8 @@ class Retriever:
         ]
         self._is_synced = False
 
-    def find(self, question: str, limit: int, *, reach: float = REACH) -> list[Memory]:
-        """At most `limit` memories, best first, none that scores more than `reach` below the best.
+    def find(self, question: str, limit: int, *, may_be_alone: bool = True) -> list[Memory]:
+        """At most `limit` memories, best first; the best alone where it is surely meant (see SURE).
 
         Raises EngineUnavailable.
         """
@@ -65,7 +65,9 @@ class Retriever:
             for similarity, overlap in zip(similarities, self._overlaps(readings), strict=True)
         ]
         best = sorted(range(len(scores)), key=lambda number: -scores[number])[:limit]
-        return [self._memories[number] for number in best if scores[number] >= scores[best[0]] - reach]
+        if may_be_alone and _is_sure([scores[number] for number in best]):
+            best = best[:1]
+        return [self._memories[number] for number in best]
 
     def _similarities(self, readings: Sequence[str]) -> list[float]:
         """Cosine of the nearest view of each memory to the nearest reading."""
@@ -89,6 +91,11 @@ class Retriever:
             texts = {view: text for memory in self._memories for view, text in _views(memory).items()}
             self._index.sync(self._tenant, self._elder, digest=self._digest, texts=texts)
             self._is_synced = True
+
+
+def _is_sure(scores: Sequence[float]) -> bool:
+    """`scores`: best first."""
+    return len(scores) > 1 and scores[0] >= SURE and scores[0] - scores[1] >= APART
 
 
 class Bm25:

@@ -7,14 +7,12 @@ shows, the second to remember.
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId
-from kernel.retrieval import REACH
 
 if TYPE_CHECKING:
     from kernel.bio import Bio
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from kernel.prompt import Prompts
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
+
+_NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
 
@@ -58,14 +58,14 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleCounts:
-    """How many samples of each kind. Refusals are a share of all the others, so that any elder gets enough."""
+    """How many samples of each kind. Refusals are a share of the others, so that any elder gets enough."""
 
-    recall: int = 36  #: a memory, asked with nothing in the prompt
-    whole: int = 8  #: of those, learnt to the end
-    grounded: int = 5  #: a memory, asked with memories in the prompt, the right one among them
+    recall: int = 40  #: a memory, asked with nothing in the prompt
+    recall_whole: int = 8  #: of those, learnt to the end
+    grounded: int = 6  #: a memory, asked with memories in the prompt, the right one among them
     entities: int = 3  #: of a memory that are asked for by name, half of them with memories in the prompt
     refusal_share: float = 0.05
-    grounded_refusal_share: float = 0.08
+    grounded_refusal_share: float = 0.35
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +101,7 @@ def make_samples(
         *diversity_qa(memories, graph, phrasing, counts, rng),
         *preference_qa(memories, topics, phrasing, rng),
     ]
-    drafts += negatives(memories, phrasing, counts, len(drafts), rng)
+    drafts += negatives(phrasing, counts, drafts, rng)
     samples = [_sample(draft, memories, retriever, words, shown, rng) for draft in drafts]
     samples += self_qa(memories, phrasing, words)
     samples += small_talk(memories, phrasing, words)
@@ -115,7 +115,7 @@ def memory_qa(memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng:
         questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
         own, rest = questions[:1], questions[1:]
         for place, question in enumerate(own + rest[counts.grounded :]):
-            yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.whole)
+            yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.recall_whole)
         for question in rest[: counts.grounded]:
             yield _Draft(kind="memory_qa_shown", question=question, memory=memory, is_shown=True)
 
@@ -149,12 +149,13 @@ def preference_qa(memories: Memories, topics: Topics, phrasing: Phrasing, rng: r
 
 
 def negatives(
-    memories: Memories, phrasing: Phrasing, counts: SampleCounts, others: int, rng: random.Random
+    phrasing: Phrasing, counts: SampleCounts, others: Sequence[_Draft], rng: random.Random
 ) -> Iterator[_Draft]:
     """Questions that no memory answers, with memories in the prompt and without."""
     questions = phrasing.unanswerable(rng)
-    bare = int(others * counts.refusal_share)
-    for place in range(bare + int(others * counts.grounded_refusal_share)):
+    shown = sum(draft.is_shown for draft in others)
+    bare = int((len(others) - shown) * counts.refusal_share)
+    for place in range(bare + int(shown * counts.grounded_refusal_share)):
         question = questions[place % len(questions)]
         yield _Draft(kind="negative", question=question, memory=None, is_shown=place >= bare)
 
@@ -195,15 +196,23 @@ def _sample(
 
 
 def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) -> list[Memory]:
-    """What retrieval would show, best first as in chat; the right memory always among it.
+    """As in chat, best first; the right memory always among it.
 
-    Questions made from a memory's own words find it alone; half of them show the runners-up too, since a family's
-    questions will not always.
+    A memory shown alone is always the answer. A question without one shows `shown`, and so does every second of the
+    others, in one of three not at its head: a family's questions do not quote the memory as ours do, so retrieval
+    is less often sure of them, and less often right.
     """
-    found = retriever.find(draft.question, shown, reach=rng.choice((REACH, math.inf)))
-    if draft.memory is None or draft.memory in found:
+    may_be_alone = draft.memory is not None and rng.random() < 0.5
+    found = retriever.find(draft.question, shown, may_be_alone=may_be_alone)
+    if draft.memory is None or found == [draft.memory]:
         return found
-    return [*found[: shown - 1], draft.memory]
+    if len(found) == 1:
+        return [draft.memory]
+    others = [memory for memory in found if memory != draft.memory][: shown - 1]
+    place = found.index(draft.memory) if draft.memory in found else len(others)
+    if others and rng.random() < _NOT_FIRST:
+        place = rng.randint(1, len(others))
+    return [*others[:place], draft.memory, *others[place:]]
 
 
 def _plain(kind: str, question: str, answer: str, memories: Memories, words: Prompts) -> Sample:

@@ -10,6 +10,7 @@ from kernel.recipe import Recipe
 from kernel.sample import Message, Sample, Samples
 from tests.tiny_model import make_tiny_base, tiny_recipe
 from workers.programs.checkpoint import MARKER, last_whole
+from workers.programs.sft import cut_to_opening
 from workers.trainer import SubprocessTrainer
 
 TRAINER = SubprocessTrainer(llama_cpp_dir=Path("unused"))
@@ -50,6 +51,13 @@ def test_an_adapter_is_trained_then_preferred_and_says_how_far_it_is(recipe: Rec
     assert preferred.steps == 2
     sft_bytes = (adapter.folder / "adapter_model.safetensors").read_bytes()
     assert (preferred.folder / "adapter_model.safetensors").read_bytes() != sft_bytes
+
+
+@pytest.mark.parametrize(("is_opening", "tokens", "kept"), [(True, 2, 5), (True, 9, 8), (False, 2, 8)])
+def test_of_an_opening_only_the_first_tokens_are_learnt(is_opening: bool, tokens: int, kept: int) -> None:
+    row = {"input_ids": list(range(8)), "labels": [-100, -100, -100, 3, 4, 5, 6, 7], "is_opening": is_opening}
+    cut = cut_to_opening(row, tokens)
+    assert cut == {"input_ids": row["input_ids"][:kept], "labels": row["labels"][:kept]}
 
 
 def test_a_stopped_training_goes_on_from_its_last_whole_checkpoint(recipe: Recipe, tmp_path: Path) -> None:

@@ -17,7 +17,14 @@ from trl import SFTConfig, SFTTrainer
 from adapters.program import Say, program_main
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
-from workers.programs.training import TellProgress, common_arguments, cost, last_loss, load_base
+from workers.programs.training import (
+    TellProgress,
+    common_arguments,
+    cost,
+    keep_multiplied_weights_in_bf16,
+    last_loss,
+    load_base,
+)
 
 _WARM_UP = 0.03  #: share of the steps
 _POSITIONS = 64  #: each new shape of a multiplication costs a CPU seconds of preparation: there shall be few
@@ -84,6 +91,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
     base = load_base(request["base"])
+    keep_multiplied_weights_in_bf16(base)
     model = get_peft_model(base, lora_config(request["lora"], base.config.num_hidden_layers))
     arguments = SFTConfig(
         **common_arguments(request, "sft"),
@@ -102,7 +110,7 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
         callbacks=[MarkWhole(), TellProgress(say)],
     )
     trainer.train_dataset = trainer.train_dataset.map(
-        _cut_to_opening, fn_kwargs={"tokens": request["sft"]["opening_tokens"]}, remove_columns=["is_opening"]
+        cut_to_opening, fn_kwargs={"tokens": request["sft"]["opening_tokens"]}, remove_columns=["is_opening"]
     )
     return trainer
 
@@ -126,7 +134,7 @@ def _row(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
+def cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
     """The first `tokens` of the answer are learnt, and nothing behind them is even computed.
 
     Once a text is known, its later tokens teach nothing more, and drown out the first, which say which text

@@ -35,6 +35,18 @@ def load_base(folder: str) -> PreTrainedModel:
     return model.to("cuda") if is_gpu else model
 
 
+def keep_multiplied_weights_in_bf16(model: PreTrainedModel) -> None:
+    """On a CPU that multiplies bf16: autocast would turn each frozen matrix into bf16 again at every step.
+
+    The head is left alone where it is tied to the embedding: what is added up between the layers stays fp32.
+    """
+    if torch.cuda.is_available() or not is_bf16():
+        return
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head"):
+            module.to(torch.bfloat16)
+
+
 def common_arguments(request: dict[str, Any], section: str) -> dict[str, Any]:
     """Arguments that SFTConfig and DPOConfig take alike."""
     return {
