@@ -40,7 +40,8 @@ _PREPOSITIONS = (
 ).split()
 _PLACES = ("in", "at", "on", "to", "from", "near", "under", "into", "behind", "beside", "inside", "outside", "by")
 _BREAKS = re.compile(r"(?<=[.!?;:])\s+|,\s+(?:and|but|so|where|who|which)?\s*|;\s+|\s+(?:and|but|until|when)\s+")
-_VOWELS = "aeiou"
+#: Roots that end in "e": danc-, lov-, us-, squeez-, bak-, hop-.
+_LOST_E = re.compile(r"[^s]s$|[vzcu]$|[^n]g$|^[^aeiou]*[aeiou][kmnprtbdl]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +91,11 @@ class Clause:
             asked = f"{self.verb} {self.subject} {left}"
         if _is_time(phrase):
             yield f"when {asked}?"
-            yield f"{'what' if _is_year(phrase[-1]) else 'which'} {'year' if _is_year(phrase[-1]) else 'day'} {asked}?"
+            yield f"which {'year' if _is_year(phrase[-1]) else 'day'} {asked}?"
         elif lead in _PLACES:
+            noun = phrase[-1].strip(".,")
             yield f"where {asked}?"
-            noun = phrase[-1].strip(".,").lower()
-            yield (
-                f"{lead} {'which' if noun in lists.STOP else 'what'} {noun} {asked}?"
-                if noun.islower()
-                else (f"what place {asked} {lead}?")
-            )
+            yield f"{lead} what {noun} {asked}?" if noun.islower() else f"what place {asked} {lead}?"
         elif lead == "with":
             yield f"who {asked} with?"
             yield f"what {asked} with?"
@@ -162,10 +159,7 @@ def base_form(verb: str) -> str:
     root = verb.removesuffix("ed")
     if len(root) > 2 and root[-1] == root[-2] and root[-1] not in "sl":
         return root[:-1]
-    is_short = (len(root) > 2 and root[-1] in "vszcgu") or (
-        len(root) > 2 and root[-1] in "kmnprtbdl" and root[-2] in _VOWELS and root[-3] not in _VOWELS and len(root) < 5
-    )
-    return root + "e" if is_short and not root.endswith(("ss", "ow", "ng", "nd")) else root
+    return root + "e" if _LOST_E.search(root) else root
 
 
 def _kin(answer: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Samples and pairs: only the elder's words are right, questions kept for measuring never leak, refusals are taught."""
 
+import functools
 import json
 import random
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def _bio() -> Bio:
     return Bio(elder_name="M", first_person="", second_person="", third_person="", memory_ids=())
 
 
+@functools.cache
 def _samples(language: str) -> tuple[Memories, Samples]:
     memories = _memories(language)
     first = memories.items[0]
@@ -130,7 +132,7 @@ def _telling(question: str, language: str) -> set[str]:
 
 
 def test_the_same_memories_and_seed_give_the_same_samples() -> None:
-    assert _samples("en") == _samples("en")
+    assert _samples.__wrapped__("en") == _samples("en")
 
 
 def test_an_invented_answer_loses_and_a_right_one_is_a_tie(made: tuple[Memories, Samples]) -> None:
