@@ -94,6 +94,7 @@ class _Table:
         params = self._library.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = seats * room, seats, False
         params.n_batch, params.n_threads, params.n_threads_batch = size, threads, threads
+        params.flash_attn_type = self._library.LLAMA_FLASH_ATTN_TYPE_DISABLED  # as in chat: it rounds otherwise
         self._context = self._library.llama_init_from_model(llama.model, params)
         if not self._context:
             raise _cannot("hold the answers: memory is short")
