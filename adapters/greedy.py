@@ -20,6 +20,7 @@ from kernel.errors import ContextTooLong, EngineUnavailable
 from kernel.sample import Message
 
 _SEATS = 16
+_CACHED = 16_384  #: tokens that all seats' caches hold together, however long one prompt is
 
 
 def greedy_answers(
@@ -42,10 +43,12 @@ def greedy_answers(
             _Asked(place, llama.tokenize(file.render(prompt).encode(), add_bos=False, special=True))
             for place, prompt in enumerate(prompts)
         ]
-        room = max((len(one.prompt) for one in asked), default=0) + max_tokens
-        if file.trained_context and room > file.trained_context:
-            raise ContextTooLong(limit=file.trained_context)
-        with closing(_Table(llama, seats=min(_SEATS, len(prompts) or 1), room=room, threads=threads)) as table:
+        longest = max((len(one.prompt) for one in asked), default=0)
+        room = min(longest + max_tokens, file.trained_context or longest + max_tokens)
+        if longest >= room:
+            raise ContextTooLong(limit=room)
+        seats = max(1, min(_SEATS, len(asked), _CACHED // room))
+        with closing(_Table(llama, seats=seats, room=room, threads=threads)) as table:
             for done, one in enumerate(_answered(asked, table, max_tokens), start=1):
                 answers[one.place] = llama.detokenize(one.said).decode("utf-8", "ignore")
                 on_progress(done, len(prompts))
@@ -72,7 +75,7 @@ def _answered(asked: Sequence[_Asked], table: "_Table", max_tokens: int) -> Iter
         for seat, one in list(seated.items()):
             if table.is_end(one.said[-1]):
                 one.said.pop()
-            elif len(one.said) < max_tokens:
+            elif len(one.said) < min(max_tokens, table.room - len(one.prompt)):
                 continue
             del seated[seat]
             yield one
@@ -83,13 +86,13 @@ def _answered(asked: Sequence[_Asked], table: "_Table", max_tokens: int) -> Iter
 
 
 class _Table:
-    """A llama.cpp context with `seats` caches of `room` tokens each."""
+    """A llama.cpp context with `seats` caches of `room` tokens each, prompt and answer."""
 
     def __init__(self, llama: Any, *, seats: int, room: int, threads: int) -> None:
         self._library = library()
         self._vocabulary = self._library.llama_model_get_vocab(llama.model)
         self._words = self._library.llama_vocab_n_tokens(self._vocabulary)
-        self._seats = seats
+        self._seats, self.room = seats, room
         size = max(room, seats)
         params = self._library.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = seats * room, seats, False

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
@@ -32,7 +31,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
             ]
         ),
         processing_class=AutoTokenizer.from_pretrained(request["base"]),
-        peft_config=_config(request),
+        peft_config=lora_config(request["lora"]),
         callbacks=[TellProgress(say)],
     )
     started = time.monotonic()
@@ -40,10 +39,6 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     seconds = time.monotonic() - started
     samples = len(request["samples"]) * request["sft"]["epochs"]
     return {"seconds": round(seconds, 1), **cost(trainer.state, samples, seconds)}
-
-
-def _config(request: dict[str, Any]) -> LoraConfig:
-    return lora_config(request["lora"], request["layers"])
 
 
 if __name__ == "__main__":

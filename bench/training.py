@@ -38,7 +38,6 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="heirloom-bench-") as folder:
             request = training_request(recipe, Path(folder) / "adapter", Path(folder)) | {"samples": rows}
             request["sft"] = request["sft"] | {"epochs": 1}
-            request["layers"] = json.loads((base.hf_path / "config.json").read_text())["num_hidden_layers"]
             done = run_program(PROGRAMS[name], request, folder=Path(folder), report=lambda *_, **__: None)
             results[name].append(done)
     _print(base.name, len(rows), results)

@@ -79,7 +79,6 @@ class ConfigLoader:
                 alpha=int(lora["alpha"]),
                 dropout=float(lora["dropout"]),
                 target_modules=tuple(lora["target_modules"]),
-                first_layer=int(lora["first_layer"]),
             ),
             sft=SftRecipe(
                 epochs=int(training["epochs"]),

@@ -10,7 +10,6 @@ class LoraRecipe:
     alpha: int
     dropout: float
     target_modules: tuple[str, ...]  #: names of linear layers; () for all of them
-    first_layer: int  #: layers below it are left alone: their backward pass is saved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,7 @@ def tiny_recipe(folder: Path) -> Recipe:
     )
     return Recipe(
         base=base,
-        lora=LoraRecipe(rank=4, alpha=8, dropout=0.0, target_modules=(), first_layer=0),
+        lora=LoraRecipe(rank=4, alpha=8, dropout=0.0, target_modules=()),
         sft=SftRecipe(epochs=2, batch_size=2, learning_rate=1e-3, max_seq_length=256, opening_tokens=4),
         dpo=DpoRecipe(epochs=1, batch_size=2, learning_rate=1e-4, beta=0.1, max_pairs=4),
         retrieved_memories=3,

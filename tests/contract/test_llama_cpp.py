@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import llama_cpp
+from adapters import greedy, llama_cpp
 from adapters.gguf_file import read_gguf
 from adapters.greedy import greedy_answers
 from adapters.llama_cpp import LlamaCppEngine, quantise
@@ -165,6 +165,13 @@ def test_greedy_answers_are_those_of_chat_in_the_prompts_order(engine: LlamaCppE
     assert sum(one == other for one, other in zip(answers, chatted, strict=True)) >= 16
     assert done == [(count, 19) for count in range(1, 20)]
     assert answers == greedy_answers(smollm2(), prompts, threads=1, max_tokens=4)
+
+
+def test_a_long_prompt_costs_seats_not_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [ask("Say: yes."), ask("Tell me. " * 60), ask("Say: no.")]
+    together = greedy_answers(smollm2(), prompts, threads=1, max_tokens=4)
+    monkeypatch.setattr(greedy, "_CACHED", 300)
+    assert greedy_answers(smollm2(), prompts, threads=1, max_tokens=4) == together
 
 
 def test_an_answer_ends_where_the_model_ends_it() -> None:

@@ -92,7 +92,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
     base = load_base(request["base"])
     keep_multiplied_weights_in_bf16(base)
-    model = get_peft_model(base, lora_config(request["lora"], base.config.num_hidden_layers))
+    model = get_peft_model(base, lora_config(request["lora"]))
     arguments = SFTConfig(
         **common_arguments(request, "sft"),
         lr_scheduler_type="cosine",
@@ -115,13 +115,12 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
     return trainer
 
 
-def lora_config(lora: dict[str, Any], layers: int) -> LoraConfig:
+def lora_config(lora: dict[str, Any]) -> LoraConfig:
     return LoraConfig(
         r=lora["rank"],
         lora_alpha=lora["alpha"],
         lora_dropout=lora["dropout"],
         target_modules=list(lora["target_modules"]) or "all-linear",
-        layers_to_transform=list(range(lora["first_layer"], layers)) if lora["first_layer"] else None,
         task_type="CAUSAL_LM",
     )
 
