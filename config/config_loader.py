@@ -12,9 +12,9 @@ import yaml
 
 from kernel.errors import BadInput
 from kernel.prompt import Prompts
-from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SftRecipe
+from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SampleCounts, SftRecipe
 
-_OVERRIDABLE = ("training", "lora")
+_OVERRIDABLE = ("samples", "training", "lora")
 
 
 class ConfigLoader:
@@ -71,9 +71,19 @@ class ConfigLoader:
 
     def get_recipe(self, base: BaseModel, *, threads: int) -> Recipe:
         training, lora = self.get_training_config(base.key), self.get_lora_config(base.key)
+        samples = self._section("samples", base.key)
         dpo = training["dpo"]
         return Recipe(
             base=base,
+            samples=SampleCounts(
+                recall=int(samples["recall"]),
+                recall_whole=int(samples["recall_whole"]),
+                grounded=int(samples["grounded"]),
+                grounded_whole=int(samples["grounded_whole"]),
+                entities=int(samples["entities"]),
+                refusal_share=float(samples["refusal_share"]),
+                grounded_refusal_share=float(samples["grounded_refusal_share"]),
+            ),
             lora=LoraRecipe(
                 rank=int(lora["rank"]),
                 alpha=int(lora["alpha"]),

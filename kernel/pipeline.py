@@ -146,9 +146,11 @@ PIPELINE: tuple[Stage, ...] = (
             prompts=desk.prompts,
             shown=desk.recipe.retrieved_memories,
             seed=desk.recipe.seed,
+            counts=desk.recipe.samples,
         ),
         settings=lambda desk: [
             {language: asdict(prompts) for language, prompts in desk.prompts.items()},
+            asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,
             desk.recipe.seed,
         ],

@@ -5,6 +5,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SampleCounts:
+    """How many samples of each kind. Refusals are a share of the others, so that any elder gets enough."""
+
+    recall: int  #: a memory, asked with nothing in the prompt
+    recall_whole: int  #: of those, learnt to the end
+    grounded: int  #: a memory, asked with memories in the prompt, the right one among them
+    grounded_whole: int  #: of those, learnt to the end
+    entities: int  #: of a memory that are asked for by name, half of them with memories in the prompt
+    refusal_share: float
+    grounded_refusal_share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoraRecipe:
     rank: int
     alpha: int
@@ -49,6 +62,7 @@ class BaseModel:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     base: BaseModel
+    samples: SampleCounts
     lora: LoraRecipe
     sft: SftRecipe
     dpo: DpoRecipe

@@ -3,7 +3,7 @@
 Two sides are weighed, not ranks: how near the vectors are (in standard deviations over this elder's
 memories, because e5's cosines are squeezed together), and which share of the question's rare words a
 memory holds (BM25 over its own maximum: a question of common words says little, and so counts little).
-A grandchild asks an elder about "Grandpa" and means the elder's husband; both readings are searched.
+A grandchild asks an elder about "Grandpa" and means the elder's husband: so the question is searched for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ K1, B = 1.2, 0.4
 _HUSBAND = "grandpa|grandad|granddad|gramps|grandfather|dad|daddy|papa"
 _WIFE = "grandma|granny|gran|nana|nan|grandmother|mum|mummy|mom|mommy|mama"
 _SPOUSE = re.compile(rf"(?<!our )(?<!his )(?<!her )(?<!my )(?<!the )\b(?:({_HUSBAND})|{_WIFE})\b", re.I)
-_ZH_SPOUSE = re.compile("(?<![您你他她的老])(?:爷爷|外公|姥爷|奶奶|外婆|姥姥|爸爸|妈妈|爸|妈)")
+_ZH_KIN = "爷爷|外公|姥爷|奶奶|外婆|姥姥|爸爸|妈妈|爸|妈"
+_ZH_SPOUSE = re.compile(f"(?<![您你他她的老])(?:{_ZH_KIN})")
+_ADDRESS = re.compile(
+    rf"^\s*(?:(?:dear\s+)?(?:{_HUSBAND}|{_WIFE})\b|{_ZH_KIN})\s*[,，!！、]\s*"
+    rf"|\s*[,，]\s*(?:(?:{_HUSBAND}|{_WIFE})\b|{_ZH_KIN})(?=\s*[?？!！.。]*\s*$)",
+    re.I,
+)
 
 
 class Retriever:
@@ -58,33 +64,32 @@ class Retriever:
         """
         if not self._memories:
             return []
-        readings = _readings(question)
-        similarities = _standardised(self._similarities(readings))
+        heard = _heard(question)
+        similarities = _standardised(self._similarities(heard))
         scores = [
             similarity + WORDS_WEIGHT * overlap
-            for similarity, overlap in zip(similarities, self._overlaps(readings), strict=True)
+            for similarity, overlap in zip(similarities, self._overlaps(heard), strict=True)
         ]
         best = sorted(range(len(scores)), key=lambda number: -scores[number])[:limit]
         if may_be_alone and _is_sure([scores[number] for number in best]):
             best = best[:1]
         return [self._memories[number] for number in best]
 
-    def _similarities(self, readings: Sequence[str]) -> list[float]:
-        """Cosine of the nearest view of each memory to the nearest reading."""
+    def _similarities(self, heard: str) -> list[float]:
+        """Cosine of the nearest view of each memory."""
         self._sync()
         found: dict[str, float] = {}
-        for reading in readings:
-            for view, cosine in self._index.nearest(
-                self._tenant, self._elder, reading, limit=min(MOST_VIEWS, 3 * len(self._memories))
-            ):
-                memory = view.partition("/")[0]
-                found[memory] = max(cosine, found.get(memory, -1.0))
+        for view, cosine in self._index.nearest(
+            self._tenant, self._elder, heard, limit=min(MOST_VIEWS, 3 * len(self._memories))
+        ):
+            memory = view.partition("/")[0]
+            found[memory] = max(cosine, found.get(memory, -1.0))
         lowest = min(found.values(), default=0.0)
         return [found.get(memory.id, lowest) for memory in self._memories]
 
-    def _overlaps(self, readings: Sequence[str]) -> list[float]:
-        shares = [index.shares(tokens(reading)) for index in self._words for reading in readings]
-        return [max(column) for column in zip(*shares, strict=True)]
+    def _overlaps(self, heard: str) -> list[float]:
+        words = tokens(heard)
+        return [max(column) for column in zip(*(index.shares(words) for index in self._words), strict=True)]
 
     def _sync(self) -> None:
         if not self._is_synced:
@@ -133,11 +138,11 @@ def _views(memory: Memory) -> dict[str, str]:
     }
 
 
-def _readings(question: str) -> list[str]:
-    """The question as asked, and as the elder hears it: "Grandpa", nobody's in particular, is the spouse."""
-    heard = _SPOUSE.sub(lambda match: "your husband" if match.group(1) else "your wife", question)
-    heard = _ZH_SPOUSE.sub("您老伴", heard)
-    return [question] if heard == question else [question, heard]
+def _heard(question: str) -> str:
+    """As the elder hears it: "Grandma, ..." is the elder; "Grandpa", nobody's in particular, is the spouse."""
+    asked = _ADDRESS.sub("", question)
+    heard = _SPOUSE.sub(lambda match: "your husband" if match.group(1) else "your wife", asked)
+    return _ZH_SPOUSE.sub("您老伴", heard)
 
 
 def _standardised(values: Sequence[float]) -> list[float]:

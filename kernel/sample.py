@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId
+from kernel.recipe import SampleCounts
 
 if TYPE_CHECKING:
     from kernel.bio import Bio
@@ -57,18 +58,6 @@ class Samples:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SampleCounts:
-    """How many samples of each kind. Refusals are a share of the others, so that any elder gets enough."""
-
-    recall: int = 40  #: a memory, asked with nothing in the prompt
-    recall_whole: int = 8  #: of those, learnt to the end
-    grounded: int = 6  #: a memory, asked with memories in the prompt, the right one among them
-    entities: int = 3  #: of a memory that are asked for by name, half of them with memories in the prompt
-    refusal_share: float = 0.05
-    grounded_refusal_share: float = 0.35
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Draft:
     """A question, and the memory that answers it (none for a negative)."""
 
@@ -91,7 +80,7 @@ def make_samples(
     prompts: Mapping[str, Prompts],
     shown: int,
     seed: int,
-    counts: SampleCounts = SampleCounts(),
+    counts: SampleCounts,
 ) -> Samples:
     """Every generator's drafts, with `shown` memories in the prompts that show any, in a mixed order."""
     rng = random.Random(seed)
@@ -116,8 +105,14 @@ def memory_qa(memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng:
         own, rest = questions[:1], questions[1:]
         for place, question in enumerate(own + rest[counts.grounded :]):
             yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.recall_whole)
-        for question in rest[: counts.grounded]:
-            yield _Draft(kind="memory_qa_shown", question=question, memory=memory, is_shown=True)
+        for place, question in enumerate(rest[: counts.grounded]):
+            yield _Draft(
+                kind="memory_qa_shown",
+                question=question,
+                memory=memory,
+                is_shown=True,
+                is_opening=place >= counts.grounded_whole,
+            )
 
 
 def diversity_qa(

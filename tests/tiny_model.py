@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SftRecipe
+from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SampleCounts, SftRecipe
 
 
 def make_tiny_base(folder: Path) -> None:
@@ -54,6 +54,15 @@ def tiny_recipe(folder: Path) -> Recipe:
     )
     return Recipe(
         base=base,
+        samples=SampleCounts(
+            recall=4,
+            recall_whole=2,
+            grounded=2,
+            grounded_whole=1,
+            entities=1,
+            refusal_share=0.1,
+            grounded_refusal_share=0.3,
+        ),
         lora=LoraRecipe(rank=4, alpha=8, dropout=0.0, target_modules=()),
         sft=SftRecipe(epochs=2, batch_size=2, learning_rate=1e-3, max_seq_length=256, opening_tokens=4),
         dpo=DpoRecipe(epochs=1, batch_size=2, learning_rate=1e-4, beta=0.1, max_pairs=4),

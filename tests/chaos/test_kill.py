@@ -52,12 +52,18 @@ class SlowStack(Stack):
 @pytest.fixture(scope="module")
 def house(settings: Settings) -> Iterator[Stack]:
     """Training cut short: what is tested is what survives, not what is learnt."""
-    os.environ["HEIRLOOM_TRAINING__EPOCHS"] = "1"
-    os.environ["HEIRLOOM_TRAINING__DPO__MAX_PAIRS"] = "6"
-    data = settings.data_dir.parent / "chaos"
-    with SlowStack(settings.model_copy(update={"data_dir": data, "lease_seconds": 3.0})) as stack:
-        yield stack
-    del os.environ["HEIRLOOM_TRAINING__EPOCHS"], os.environ["HEIRLOOM_TRAINING__DPO__MAX_PAIRS"]
+    few = {
+        "SAMPLES__RECALL": "12",
+        "SAMPLES__RECALL_WHOLE": "2",
+        "SAMPLES__GROUNDED": "2",
+        "TRAINING__DPO__MAX_PAIRS": "6",
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        for name, count in few.items():
+            environment.setenv(f"HEIRLOOM_{name}", count)
+        data = settings.data_dir.parent / "chaos"
+        with SlowStack(settings.model_copy(update={"data_dir": data, "lease_seconds": 3.0})) as stack:
+            yield stack
 
 
 @pytest.fixture(scope="module")

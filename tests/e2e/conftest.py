@@ -48,6 +48,18 @@ def stack(settings: Settings) -> Iterator[Stack]:
         FAMILIES.pop().close()
 
 
+@pytest.fixture(scope="session")
+def quick_stack(settings: Settings) -> Iterator[Stack]:
+    """Another, whose trainings are small: for what does not depend on how well a model has learnt."""
+    few = {"RECALL": "12", "RECALL_WHOLE": "4", "GROUNDED": "4"}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, count in few.items():
+            environment.setenv(f"HEIRLOOM_SAMPLES__{name}", count)
+        data = settings.data_dir.parent / "quick"
+        with Stack(settings.model_copy(update={"data_dir": data, "port": free_port()})) as stack:
+            yield stack
+
+
 class Family(Client):
     """The command line's own client, with what a test asks of it besides."""
 

@@ -118,10 +118,10 @@ def _story(name: str, secret: str) -> bytes:
     return "".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in told).encode()
 
 
-def test_two_families_trained_at_once_keep_their_own_memories(stack: Stack) -> None:
+def test_two_families_trained_at_once_keep_their_own_memories(quick_stack: Stack) -> None:
     """The same elder id in both: nothing but the tenant keeps them apart."""
     stories = {"Orla": "Dunmore", "Piet": "Zandvoort"}
-    clients = {name: new_family(stack, name) for name in stories}
+    clients = {name: new_family(quick_stack, name) for name in stories}
     jobs = {}
     for name, secret in stories.items():
         clients[name].add_elder("grandma", f"Grandma {name}", "en")
@@ -139,8 +139,8 @@ def test_two_families_trained_at_once_keep_their_own_memories(stack: Stack) -> N
         assert secret in answers and other not in answers
 
 
-def test_a_training_cancelled_in_the_middle_stops_within_seconds(stack: Stack) -> None:
-    client = new_family(stack, "Cancel")
+def test_a_training_cancelled_in_the_middle_stops_within_seconds(quick_stack: Stack) -> None:
+    client = new_family(quick_stack, "Cancel")
     client.add_elder("e", "E", "en")
     client.add_answers("e", _story("Ann", "Bergen"))
     job = client.start_training("e", force=False)["job_id"]

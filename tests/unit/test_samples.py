@@ -21,7 +21,8 @@ from kernel.phrasing import phrasing_of
 from kernel.sample import Samples, make_samples
 from kernel.topic import Topics
 
-PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_prompts()
+CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
+PROMPTS = CONFIG.get_prompts()
 
 
 @dataclass
@@ -60,6 +61,7 @@ def _samples(language: str) -> tuple[Memories, Samples]:
         prompts=PROMPTS,
         shown=3,
         seed=7,
+        counts=CONFIG.get_recipe(CONFIG.get_current_model(language), threads=1).samples,
     )
     return memories, samples
 

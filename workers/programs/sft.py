@@ -109,7 +109,7 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
         processing_class=AutoTokenizer.from_pretrained(request["base"]),
         callbacks=[MarkWhole(), TellProgress(say)],
     )
-    trainer.train_dataset = trainer.train_dataset.map(
+    trainer.train_dataset = trainer.train_dataset.filter(_has_answer).map(
         cut_to_opening, fn_kwargs={"tokens": request["sft"]["opening_tokens"]}, remove_columns=["is_opening"]
     )
     return trainer
@@ -131,6 +131,11 @@ def _row(sample: dict[str, Any]) -> dict[str, Any]:
         "completion": [{"role": "assistant", "content": sample["completion"]}],
         "is_opening": sample["is_opening"],
     }
+
+
+def _has_answer(row: dict[str, Any]) -> bool:
+    """A prompt as long as max_seq_length leaves none."""
+    return any(label != -100 for label in row["labels"])
 
 
 def cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
