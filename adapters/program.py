@@ -31,6 +31,10 @@ ROOT = Path(__file__).resolve().parent.parent
 TERM_SECONDS = 3.0  #: between SIGTERM and SIGKILL
 MAX_REASON = 200  #: characters of an error line that a person is shown
 
+# glibc gives a freed tensor's memory back to the system, and asks for it again at the next step: a training step of
+# 4 x 64 tokens took 0.96 s, and 0.79 s with these (SmolLM2-135M, two cores).
+_KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
+
 # PR_SET_PDEATHSIG is 1. The parent may have died before prctl was called: then nobody would send the signal.
 _TIE = (
     "import ctypes, os, sys\n"
@@ -102,7 +106,7 @@ def _start(command: Sequence[str], *, folder: Path, log: int) -> subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=log,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        env={**_KEEP_FREED_MEMORY, **os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
         process_group=0,
     )
 

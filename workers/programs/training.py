@@ -38,13 +38,13 @@ def load_base(folder: str) -> PreTrainedModel:
 def keep_multiplied_weights_in_bf16(model: PreTrainedModel) -> None:
     """On a CPU that multiplies bf16: autocast would turn each frozen matrix into bf16 again at every step.
 
-    The head is left alone where it is tied to the embedding: what is added up between the layers stays fp32.
+    A head that is tied to the embedding gets a copy of its own: what is added up between the layers stays fp32.
     """
     if torch.cuda.is_available() or not is_bf16():
         return
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head"):
-            module.to(torch.bfloat16)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight = torch.nn.Parameter(module.weight.to(torch.bfloat16), requires_grad=False)
 
 
 def common_arguments(request: dict[str, Any], section: str) -> dict[str, Any]:
