@@ -24,9 +24,10 @@ help: ## what can be made
 setup: $(VENV)/.ready ## the virtual environment, all packages, llama.cpp's converter
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it (python.org, apt install python3.11 python3.11-venv, brew install python@3.11), or say where it is: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@test "$$(uname -s)" = Linux || { echo "Heirloom runs on Linux only (on Windows: inside WSL2); this is $$(uname -s). 只能在 Linux（或 Windows 的 WSL2）上运行。"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it (python.org, apt install python3.11 python3.11-venv), or say where it is: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module: apt install python3.11-venv"; exit 1; }
-	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++ (macOS: xcode-select --install)"; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	ls $(WHEELS)/*.whl >/dev/null 2>&1 || $(COMPILE) $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(WHEELS) $(LLAMA_CPP)
 	$(PIP) install --progress-bar off --find-links $(WHEELS) -c constraints.txt -e '.[train,graph,embedded,dev]'

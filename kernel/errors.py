@@ -10,6 +10,7 @@
     │   │   └── TooFewMemories
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
+    │   │   ├── AnswerNotFound
     │   │   ├── JobNotFound
     │   │   └── ModelNotFound
     │   ├── Conflict                                                             HTTP 409
@@ -32,10 +33,13 @@
     └── LeaseLost                   another worker owns the job: stop, write nothing
 
 Each has a code; its docstring is the English message and `zh` the Chinese one, both formatted with
-the error's details. A message says what to do, and never holds a person's words.
+the error's details; kernel/reason.py has the Chinese for the words among them. A message says what to do, and
+never holds a person's words.
 """
 
 from typing import ClassVar
+
+from kernel.reason import spoken
 
 
 class HeirloomError(Exception):
@@ -51,8 +55,9 @@ class HeirloomError(Exception):
 
     def message(self, language: str) -> str:
         """The sentence a person reads; `language` is "zh" or anything else for English."""
-        text = self.zh if language == "zh" else (type(self).__doc__ or "").strip()
-        return text.format_map(_Blank(self.details))
+        if language == "zh":
+            return self.zh.format_map(_Blank(spoken(self.details)))
+        return (type(self).__doc__ or "").strip().format_map(_Blank(self.details))
 
 
 class _Blank(dict[str, object]):
@@ -78,7 +83,7 @@ class BadId(BadInput):
     """{field} must be 1-64 letters, digits, '_' or '-', starting with a letter or digit."""
 
     code = "bad_id"
-    zh = "{field} 只能是 1 到 64 个字母、数字、下划线或连字符，并以字母或数字开头。"
+    zh = "{field}只能是 1 到 64 个字母、数字、下划线或连字符，并以字母或数字开头。"
 
 
 class BadLine(BadInput):
@@ -92,7 +97,7 @@ class TooLarge(BadInput):
     """{what} is larger than {limit}. Split it into smaller ones."""
 
     code = "too_large"
-    zh = "{what} 超过了 {limit}。请拆成几条再提交。"
+    zh = "{what}超过了 {limit}。请拆成几条再提交。"
     status = 413
 
 
@@ -123,6 +128,13 @@ class ElderNotFound(NotFound):
 
     code = "elder_not_found"
     zh = "没有编号为 {elder} 的老人。请先用 POST /elders 创建，或检查编号。"
+
+
+class AnswerNotFound(NotFound):
+    """Elder {elder} has no answer {answer}. GET /elders/{elder}/answers lists them with their ids."""
+
+    code = "answer_not_found"
+    zh = "老人 {elder} 没有编号为 {answer} 的回答。GET /elders/{elder}/answers 会列出全部回答和编号。"
 
 
 class JobNotFound(NotFound):
@@ -173,7 +185,7 @@ class StageFailed(Permanent):
     """Stage {stage} failed: {reason}"""
 
     code = "stage_failed"
-    zh = "阶段 {stage} 失败：{reason}"
+    zh = "“{stage}”阶段失败：{reason}"
 
 
 class ConversionMismatch(StageFailed):
@@ -187,7 +199,7 @@ class StageKeepsDying(StageFailed):
     """Stage {stage} ended its worker {attempts} times. Look at the worker's log for the cause, then start again."""
 
     code = "stage_keeps_dying"
-    zh = "阶段 {stage} 已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
+    zh = "“{stage}”阶段已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
 
 
 class BaseModelMissing(Permanent):

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel.errors import BadInput, HeirloomError, NotFound, TooLarge
+from modelserver.validation import fault
 
 log = structlog.get_logger(__name__)
 
@@ -36,25 +37,28 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        # Only where and what kind: pydantic's own message repeats the input.
-        reason = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'] if part != 'body') or 'body'}: {one['msg']}"
-            for one in error.errors()
-        )
-        return heirloom_error(request, BadInput(reason=reason))
+        language = language_of(request)
+        faults = [fault(one, language) for one in error.errors()]
+        return heirloom_error(request, BadInput(reason=("；" if language == "zh" else "; ").join(faults)))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        known = NotFound() if error.status_code == 404 else HeirloomError()
-        body = problem(known, language_of(request))
+        body = problem(NotFound(), language_of(request))
         if error.status_code != 404:
-            body = {"error": {"code": "http_error", "message": str(error.detail), "details": {}}}
+            said = _http_in_chinese(error.status_code) if language_of(request) == "zh" else str(error.detail)
+            body = {"error": {"code": "http_error", "message": said, "details": {}}}
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     @app.exception_handler(Exception)
     def broke(request: Request, error: Exception) -> JSONResponse:
         log.error("request.broke", path=request.url.path, error=type(error).__name__)
         return JSONResponse(problem(HeirloomError(), language_of(request)), 500)
+
+
+def _http_in_chinese(status: int) -> str:
+    """What FastAPI itself refuses; its own words are English."""
+    known = {400: "提交的内容无法读取。", 405: "这个地址不支持这种请求方法。"}
+    return known.get(status, f"请求没有被接受（HTTP {status}）。")
 
 
 class BodyLimit:

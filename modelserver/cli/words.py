@@ -1,12 +1,17 @@
 """The words of the command line, in English and in Chinese; `say(key, **values)` picks and fills one.
 
-The language is --lang, else HEIRLOOM_LANG, else Chinese when LC_ALL, LC_MESSAGES or LANG begins with zh.
+`{heirloom}` in a sentence is this program as one types it. The language is --lang, else HEIRLOOM_LANG, else Chinese
+when LC_ALL, LC_MESSAGES or LANG begins with zh.
 """
 
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
+
+from kernel.reason import spoken
 
 LANGUAGES = ("en", "zh")
 _FILE = Path(__file__).with_name("words.yaml")
@@ -29,7 +34,16 @@ class Words:
         self._sentences = read_sentences()
 
     def __call__(self, key: str, /, **values: object) -> str:
-        return self._sentences[key][self.language].format(**values)
+        told = spoken(values) if self.language == "zh" else values
+        return self._sentences[key][self.language].format(**{"heirloom": typed_name(), **told})
+
+
+def typed_name() -> str:
+    """What starts this program when it is typed here: `heirloom` from the PATH, else the path that started it."""
+    started = Path(sys.argv[0])
+    if started.name != "heirloom" or shutil.which("heirloom") == str(started.absolute()):
+        return "heirloom"
+    return str(started)
 
 
 def read_sentences() -> dict[str, dict[str, str]]:

@@ -1,0 +1,160 @@
+"""Reasons: why something failed, as the place that knows it says it in English, and the same in Chinese.
+
+An error keeps its reason in English: it is stored with the job and read in logs. Its reader's language is known
+only where the sentence is made. What is not in this table stays as it is, such as the last line of a program's log.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+
+_CHINESE = {
+    # what was sent
+    "not UTF-8": "不是 UTF-8 编码",
+    "not JSON": "不是有效的 JSON",
+    "not a JSON object": "不是 JSON 对象",
+    "messages without user and assistant": "messages 里缺少 user 和 assistant 的话",
+    "messages without role and content": "messages 里缺少 role 或 content",
+    "'{name}' must be a text that is not empty": "“{name}”必须是不为空的文字",
+    "'{name}' holds a NUL character": "“{name}”里有空字符（NUL）",
+    "'{name}' holds half a character": "“{name}”里有不完整的字符",
+    "'{name}' is longer than {count} characters": "“{name}”超过了 {count} 个字",
+    "'expects' must be a list of lists of texts": "“expects”必须是由文字列表组成的列表",
+    "The file is empty: put one answer on each line.{rest}": "文件是空的：每行写一条回答。",
+    "The answer is empty. Write what the elder said.{rest}": "回答是空的，请写下老人说的话。",
+    "{what} holds half a character: save the file as UTF-8.": "{what}里有不完整的字符：请把文件存为 UTF-8。",
+    "Base model {key} is not in training_config.yaml. Choose one of: {known}.": (
+        "training_config.yaml 里没有基础模型 {key}。可以选择：{known}。"
+    ),
+    "{name} names no key of training_config.yaml.": "{name} 不对应 training_config.yaml 里的任何一项。",
+    "The request": "这次提交的内容",
+    "The answer": "回答",
+    "The answer on line {line}": "第 {line} 行的回答",
+    "The question": "问题",
+    "The question on line {line}": "第 {line} 行的问题",
+    "The list of questions": "问题列表",
+    "{count} characters": "{count} 个字",
+    "{count} questions": "{count} 个问题",
+    "elder_id": "老人编号（elder_id）",
+    # this machine
+    "RAM": "内存",
+    "VRAM": "显存",
+    "Permission denied": "没有权限",
+    "No such file or directory": "没有这个文件或文件夹",
+    "Is a directory": "这是一个文件夹",
+    "Not a directory": "路径中有一项不是文件夹",
+    "No space left on device": "磁盘空间不足",
+    # base models
+    "Put its transformers folder at {source}.": "请把它的 transformers 文件夹放到 {source}。",
+    "Install it: pip install {name}": "请安装：pip install {name}",
+    "{path} is not complete ({missing}): copy the whole folder again.": (
+        "{path} 不完整（缺少 {missing}）：请重新复制整个文件夹。"
+    ),
+    "The Hugging Face hub did not give it. On a machine that reaches it, run '{command}', copy that folder to {path}, "
+    "and delete {manifest} if it is there.": (
+        "无法从 Hugging Face 下载。请在能访问它的机器上运行 '{command}'，把得到的文件夹复制到 {path}；"
+        "如果有 {manifest}，请删除。"
+    ),
+    "{model} has no chat template": "{model} 没有对话模板",
+    # a stage, and the program that does its work
+    "unexpected {kind}; see the worker's log": "意外错误 {kind}；请查看工作进程的日志",
+    "its artefact vanished while it was in use": "它的产物在使用中消失了",
+    "it was killed; the machine may be out of memory": "进程被系统终止，可能是内存不足",
+    "it was ended by {signal}": "进程被 {signal} 信号终止",
+    "it ended with code {code}": "进程退出，代码 {code}",
+    "the GGUF splits a prompt into other tokens": "GGUF 对同一提示的分词不一致",
+    "llama.cpp's converter ended with {words}": "llama.cpp 转换器出错：{words}",
+    "pip could not download the source of {package} ({why}). "
+    "On a machine without a network, put its .tar.gz into a folder and set PIP_FIND_LINKS to it.": (
+        "pip 无法下载 {package} 的源码（{why}）。没有网络时，请把它的 .tar.gz 放进一个文件夹，"
+        "并把 PIP_FIND_LINKS 设为该文件夹。"
+    ),
+    "no source distribution": "没有源码包",
+    "no word": "没有输出",
+    "{file} is not a whole GGUF file": "{file} 不是完整的 GGUF 文件",
+    "{file} has no chat template inside": "{file} 里没有对话模板",
+    # the engine
+    "{model} cannot be loaded: memory is short or it is damaged": "{model} 无法载入：内存不足或文件已损坏",
+    "llama-cpp-python is not installed here; run `make setup`": "没有安装 llama-cpp-python，请运行 make setup",
+    "llama.cpp could not compute the answer": "llama.cpp 无法算出回答",
+    "llama.cpp could not compute the answers": "llama.cpp 无法算出回答",
+    "llama.cpp could not quantise {file} to {kind}": "llama.cpp 无法把 {file} 量化为 {kind}",
+    "llama.cpp could not hold the answers: memory is short": "llama.cpp 容不下这些回答：内存不足",
+    "llama.cpp could not {what}": "llama.cpp 无法完成（{what}）",
+    "the new model answered nothing": "新模型没有回答",
+    "the file of {model} is gone; train again{rest}": "{model} 的文件不见了；请重新训练",
+    "{path} cannot be made": "无法创建 {path}",
+    "it is busy with other answers": "正忙于其他回答",
+    "it has no model {model}; train again{rest}": "它没有模型 {model}；请重新训练",
+    "it broke the answer off": "回答中断",
+    "it ended the answer with an error (HTTP {status})": "回答时出错（HTTP {status}）",
+    "{path} was refused (HTTP {status})": "请求 {path} 被拒绝（HTTP {status}）",
+    "it did not answer in time": "响应超时",
+    "no connection to its server": "无法连接它的服务器",
+    "its server said something that is not Ollama's API": "对方的回应不是 Ollama 的接口格式",
+    "the model could not be made: {words}": "无法创建模型：{words}",
+    "it did not finish making the model": "没有完成模型的创建",
+    "it did not keep the model as it was made": "保存的模型与创建时不一致",
+    "it renders the prompt otherwise than the model was trained; start its server with OLLAMA_GO_TEMPLATE=0": (
+        "它拼接提示的方式与训练时不同；请用 OLLAMA_GO_TEMPLATE=0 启动它的服务器"
+    ),
+}
+
+#: A stage by its name in the pipeline, or by its program's.
+STAGES = {
+    "collect_memories": "收集记忆",
+    "write_notes": "撰写笔记",
+    "find_topics": "归纳主题",
+    "write_bio": "撰写传记",
+    "index_graph": "构建人物地点图谱",
+    "make_samples": "生成训练样本",
+    "train_sft": "监督微调",
+    "make_pairs": "生成偏好对",
+    "train_dpo": "偏好优化",
+    "merge": "合并权重",
+    "convert_gguf": "转换为 GGUF",
+    "evaluate": "评测",
+    "publish": "发布",
+    "base_model": "准备基础模型",
+    "graphrag": "构建人物地点图谱",
+    "sft": "监督微调",
+    "pairs": "生成偏好对",
+    "dpo": "偏好优化",
+    "convert": "转换为 GGUF",
+    "answer": "评测",
+}
+
+_WORDS = frozenset({"reason", "what", "how", "kind", "limit", "field"})  #: details that are words; others are ids
+_FIGURES = frozenset({"line", "count", "code", "status"})  #: blanks that hold a number
+_LONGEST = 1_000  #: characters; what is longer is no reason of ours, and not worth matching
+
+
+def spoken(details: Mapping[str, object]) -> dict[str, object]:
+    """An error's details as a Chinese sentence takes them."""
+    told = {name: in_chinese(value) for name, value in details.items() if name in _WORDS and isinstance(value, str)}
+    stage = str(details.get("stage", "?"))
+    return {**details, **told, "stage": STAGES.get(stage, stage)}
+
+
+def in_chinese(said: str) -> str:
+    """The Chinese for a reason, with what its blanks hold; what is not known stays as it is."""
+    for pattern, chinese in _patterns() if len(said) <= _LONGEST else ():
+        if found := pattern.fullmatch(said):
+            return chinese.format(**{name: in_chinese(words) for name, words in found.groupdict().items()})
+    return said
+
+
+@functools.cache
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Each English sentence as a pattern; the one that says most is tried first."""
+    pieces = [(re.split(r"\{(\w+)\}", english), chinese) for english, chinese in _CHINESE.items()]
+    pieces.sort(key=lambda pair: -sum(map(len, pair[0][::2])))
+    return [(re.compile(_pattern(split), re.DOTALL), chinese) for split, chinese in pieces]
+
+
+def _pattern(pieces: list[str]) -> str:
+    """`pieces`: text, blank, text, blank, ..., text."""
+    return "".join(
+        f"(?P<{piece}>{'[0-9]+' if piece in _FIGURES else '.*'})" if place % 2 else re.escape(piece)
+        for place, piece in enumerate(pieces)
+    )

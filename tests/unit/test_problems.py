@@ -1,0 +1,66 @@
+"""Problems: whoever asks in Chinese is refused in Chinese, whichever layer refuses."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.test_api import ELDER, House
+
+_ENGLISH = re.compile(r"\b(field|required|input|should|valid|error|method|not|the|answer|request)\b", re.IGNORECASE)
+_JSON = {"Content-Type": "application/json"}
+_CHAT = {"elder_id": ELDER, "message": "m"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.elder()
+    return house
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "told"),
+    [
+        ("POST", "/chat", {}, 422, "提交的内容：缺少这一项"),
+        ("POST", "/chat", {"content": b"{bad", "headers": _JSON}, 422, "提交的内容：不是有效的 JSON"),
+        ("POST", "/chat", {"json": [1]}, 422, "提交的内容：应为 JSON 对象"),
+        ("POST", "/chat", {"json": {"elder_id": 3, "message": ""}}, 422, "elder_id：应为文字；message：至少"),
+        ("POST", "/chat", {"json": _CHAT | {"message": "x" * 8001}}, 422, "message：最多 8000 个字"),
+        ("POST", "/chat", {"json": _CHAT | {"temperature": 9}}, 422, "temperature：不能大于 2"),
+        ("POST", "/chat", {"json": _CHAT | {"stream": "perhaps"}}, 422, "应为 true 或 false"),
+        ("POST", "/chat", {"json": _CHAT | {"odd": 1}}, 422, "odd：没有这一项"),
+        ("POST", "/elders", {"json": {"elder_id": "a", "name": "n", "language": "fr"}}, 422, "只能是 'zh' 或 'en'"),
+        ("POST", "/elders", {"json": {"elder_id": "a b", "name": "n"}}, 422, "老人编号（elder_id）只能是"),
+        ("POST", "/elders", {"json": {"elder_id": "a", "name": "n", "base_model": "b"}}, 422, "没有基础模型 b"),
+        ("DELETE", "/chat", {}, 405, "这个地址不支持这种请求方法。"),
+        ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": "a" * 200_001}}, 413, "回答超过了 200 kB"),
+        ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": " "}}, 422, "回答是空的，请写下老人说的话。"),
+        ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b"x" * 6_000_001}, 413, "这次提交的内容超过了 6 MB"),
+        ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b"x"}, 422, "第 1 行无法读取（不是有效的 JSON）"),
+        ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b""}, 422, "文件是空的：每行写一条回答。"),
+    ],
+)
+def test_a_refusal_is_chinese_from_its_first_word_to_its_last(
+    house: House, method: str, path: str, sent: dict[str, Any], status: int, told: str
+) -> None:
+    headers = {"Accept-Language": "zh-CN,zh;q=0.9", **sent.get("headers", {})}
+    answer = house.client.request(method, path, **sent | {"headers": headers})
+    message = answer.json()["error"]["message"]
+    assert answer.status_code == status
+    assert told in message
+    assert not _ENGLISH.search(message), message
+
+
+def test_what_is_told_of_models_and_jobs_is_chinese_too(house: House) -> None:
+    job = str(house.start()["job_id"])
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "q"}, headers={"Accept-Language": "zh"})
+    assert "还没有模型" in answer.json()["error"]["message"]
+    cancelled = house.client.post(f"/train/cancel/{job}", headers={"Accept-Language": "zh"}).json()
+    assert cancelled["error"]["message"] == "任务已取消。"
+
+
+def test_english_readers_are_told_in_english(house: House) -> None:
+    assert house.client.post("/chat").json()["error"]["message"] == "the body: Field required"
+    assert house.client.delete("/chat").json()["error"]["message"] == "Method Not Allowed"
