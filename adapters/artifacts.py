@@ -113,7 +113,10 @@ class ArtifactStore:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
-        shutil.rmtree(self._root / tenant / elder, ignore_errors=True)
+        """What cannot be removed raises OSError: nobody is told that weights are gone which are not."""
+        folder = self._root / tenant / elder
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def _folder(self, place: Place) -> Path:
         return self._root / place.tenant / place.elder / place.stage

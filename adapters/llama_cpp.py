@@ -90,9 +90,10 @@ class LlamaCppEngine:
             self._give_back(version.tag, seat)
 
     def delete(self, version: ModelVersion) -> None:
-        """An answer that is being given breaks off at its next piece."""
+        """An answer that is being given breaks off at its next piece. What a killed `register` left goes too."""
         file = self._file(version)
-        file.unlink(missing_ok=True)
+        for one in (file, *file.parent.glob(f".{file.name}.*")):
+            one.unlink(missing_ok=True)
         if file.parent.is_dir() and not any(file.parent.iterdir()):
             file.parent.rmdir()
         self._unload(version.tag)
@@ -156,7 +157,7 @@ class LlamaCppEngine:
             self._changed.notify_all()
 
     def _gone(self, version: ModelVersion) -> EngineUnavailable:
-        return self._unavailable(f"the file of {version.tag} is gone; train again, or roll back a version")
+        return self._unavailable(f"the file of {version.tag} is gone; train again")
 
     def _unavailable(self, reason: str) -> EngineUnavailable:
         return EngineUnavailable(engine=self.name, reason=reason)

@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from kernel.elder import ApiKey, Elder, Tenant
 from kernel.errors import (
+    AnswerNotFound,
     ElderExists,
     ElderNotFound,
     JobNotFound,
@@ -27,7 +28,7 @@ from kernel.errors import (
     StoreUnavailable,
 )
 from kernel.evaluation import Probe
-from kernel.ids import ElderId, JobId, TenantId, digest
+from kernel.ids import AnswerId, ElderId, JobId, TenantId, digest
 from kernel.job import Event, Fact, Job, JobStatus, Step
 from kernel.memory import Answer
 from kernel.version import ModelVersion
@@ -87,6 +88,11 @@ class MongoFamilies:
             row = self._database.api_keys.find_one({"sha256": key_sha256})
         return TenantId(row["tenant"]) if row else None
 
+    def replace_key(self, tenant: TenantId, old_sha256: str, new: ApiKey) -> bool:
+        with _translated():
+            found = self._database.api_keys.replace_one(_of(tenant) | {"sha256": old_sha256}, asdict(new) | _of(tenant))
+        return found.matched_count == 1
+
     def all(self) -> list[Tenant]:
         with _translated():
             return [_decode(Tenant, row) for row in self._database.tenants.find()]
@@ -115,21 +121,36 @@ class MongoElders:
             return [_decode(Elder, row) for row in self._database.elders.find(_of(tenant)).sort("created_at")]
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
-        before = self.count_answers(tenant, elder)
+        if not answers:
+            return 0
         with _translated():
+            first = self._reserve_places(tenant, elder, len(answers))
             rows = [
                 _of(tenant)
-                | {"elderId": elder, "digest": digest(one.question, one.answer), "order": before + place}
+                | {"elderId": elder, "digest": digest(one.question, one.answer), "order": first + place}
                 | asdict(one)
                 for place, one in enumerate(answers)
             ]
             try:
-                if rows:
-                    self._database.answers.insert_many(rows, ordered=False)
+                return len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
             except BulkWriteError as error:
                 if any(one["code"] != 11000 for one in error.details["writeErrors"]):
                     raise
-        return self.count_answers(tenant, elder) - before
+                return int(error.details["nInserted"])
+
+    def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> int:
+        """The first of `count` places in the order: two uploads at once do not mix. Places are never given twice."""
+        row = self._database.elders.find_one_and_update(
+            _of(tenant) | {"id": elder}, {"$inc": {"places": count}}, projection={"places": True}
+        )
+        return int((row or {}).get("places", 0))
+
+    def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
+        with _translated():
+            row = self._database.elders.find_one(_of(tenant) | {"id": elder}, projection={"places": True})
+        # The record's own id too: an elder who was deleted and added again may have as many answers as before.
+        known = row or {}
+        return f"{known.get('_id')}/{known.get('places', 0)}/{self.count_answers(tenant, elder)}"
 
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
         with _translated():
@@ -141,6 +162,24 @@ class MongoElders:
     def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
         with _translated():
             return self._database.answers.count_documents(_of(tenant) | {"elderId": elder})
+
+    def remove_answer(self, tenant: TenantId, elder: ElderId, answer: AnswerId) -> None:
+        mine = _of(tenant) | {"elderId": elder}
+        found = next((one for one in self.answers(tenant, elder) if one.id == answer), None)
+        if found is None:
+            raise AnswerNotFound(elder=elder, answer=answer)
+        with _translated():
+            self._database.answers.delete_one(mine | {"digest": digest(found.question, found.answer)})
+
+    def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        with _translated():
+            self._database.probes.delete_many(_of(tenant) | {"elder": elder})
+            return self._database.answers.delete_many(_of(tenant) | {"elderId": elder}).deleted_count
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self.remove_words(tenant, elder)
+        with _translated():
+            self._database.elders.delete_one(_of(tenant) | {"id": elder})
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         with _translated():
@@ -185,6 +224,14 @@ class MongoJobs:
         with _translated():
             rows = self._jobs.find(_of(tenant) | {"elder": elder}).sort("created_at", DESCENDING)
             return [_job(row) for row in rows]
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> int:
+        """Events first: without their job nothing would find them again."""
+        mine = _of(tenant) | {"elder": elder}
+        with _translated():
+            jobs = [row["id"] for row in self._jobs.find(mine, projection={"id": True})]
+            self._events.delete_many(_of(tenant) | {"job": {"$in": jobs}})
+            return self._jobs.delete_many(mine).deleted_count
 
     def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
         with _translated():
@@ -344,6 +391,10 @@ class MongoVersions:
         with _translated():
             rows = self._versions.find(_of(tenant)).sort([("elder", ASCENDING), ("number", DESCENDING)])
             return [_decode(ModelVersion, row) for row in rows]
+
+    def remove(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        with _translated():
+            self._versions.delete_one(_of(tenant) | {"elder": elder, "number": number})
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         with _translated():

@@ -14,6 +14,7 @@ from kernel.errors import BadId
 TenantId = NewType("TenantId", str)
 ElderId = NewType("ElderId", str)
 JobId = NewType("JobId", str)
+AnswerId = NewType("AnswerId", str)
 MemoryId = NewType("MemoryId", str)
 ModelName = NewType("ModelName", str)
 
@@ -34,6 +35,11 @@ def digest(*parts: str) -> str:
     for part in parts:
         sha.update(part.encode() + b"\0")
     return sha.hexdigest()
+
+
+def answer_id(question: str, answer: str) -> AnswerId:
+    """Of the words as they are kept: an elder's answers are kept once, so this names one of them."""
+    return AnswerId("a_" + digest(question, answer)[:12])
 
 
 def memory_id(question: str, answer: str) -> MemoryId:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kernel.ids import MemoryId, digest, memory_id
+from kernel.ids import AnswerId, MemoryId, answer_id, digest, memory_id
 from kernel.language import detect_language, sentences
 
 LONGEST = 1200  #: characters of one memory; a longer answer becomes several
@@ -34,6 +34,11 @@ class Answer:
     question: str
     answer: str
     told_at: datetime | None = None
+
+    @property
+    def id(self) -> AnswerId:
+        """What a family takes it back by. A long answer is one, though it becomes several memories."""
+        return answer_id(self.question, self.answer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,16 +38,21 @@ class ModelManager:
         return found
 
     def delete_model(self, tenant: TenantId, elder: ElderId) -> int:
-        """Remove every version from the engine, and all that training made; memories stay. Returns how many.
+        """Remove every version from the engine, and all that training made; memories stay. Returns how many versions.
 
-        Raises JobRunning while the elder is being trained. The engine goes first: what it still holds stays
-        listed, so that a failure halfway can be tried again.
+        None at all is no error: a training that failed leaves weights too. Raises JobRunning while the elder is
+        being trained. The engine goes first: what it still holds stays listed, so that a failure halfway can be
+        tried again.
         """
-        if running := self.jobs.live(tenant, elder):
-            raise JobRunning(job_id=running.id)
-        found = self.details(tenant, elder)
+        self.refuse_while_training(tenant, elder)
+        found = self.versions.of_elder(tenant, elder)
         for version in found:
             self.engine.delete(version)
         self.weights.delete(tenant, elder)
         self.versions.delete(tenant, elder)
         return len(found)
+
+    def refuse_while_training(self, tenant: TenantId, elder: ElderId) -> None:
+        """Raises JobRunning."""
+        if running := self.jobs.live(tenant, elder):
+            raise JobRunning(job_id=running.id)

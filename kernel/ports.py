@@ -14,7 +14,7 @@ from kernel.bio import Bio
 from kernel.elder import ApiKey, Elder, Tenant
 from kernel.evaluation import Probe
 from kernel.graph import EntityGraph, EntityType
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, TenantId
 from kernel.job import Event, Fact, Job, Step
 from kernel.memory import Answer, Memories, Memory
 from kernel.note import Note, Notes
@@ -41,6 +41,9 @@ class Report(Protocol):
 class Families(Protocol):
     def add(self, tenant: Tenant, key: ApiKey) -> None: ...
     def tenant_of_key(self, key_sha256: str) -> TenantId | None: ...
+    def replace_key(self, tenant: TenantId, old_sha256: str, new: ApiKey) -> bool:
+        """In one write, so that a family is never without a key. Whether the old one was this family's."""
+
     def all(self) -> list[Tenant]: ...
 
 
@@ -59,6 +62,18 @@ class Elders(Protocol):
         """In the order they were told."""
 
     def count_answers(self, tenant: TenantId, elder: ElderId) -> int: ...
+    def remove_answer(self, tenant: TenantId, elder: ElderId, answer: AnswerId) -> None:
+        """Raises AnswerNotFound."""
+
+    def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        """Every answer and held-out question. Returns how many answers."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        """The elder's own record; words that are still there go first. One that is gone is deleted already."""
+
+    def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
+        """Another one whenever the answers are others: what was made from them under this mark is still right."""
+
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         """Held-out questions, replacing those before."""
 
@@ -75,6 +90,9 @@ class Jobs(Protocol):
     def live(self, tenant: TenantId, elder: ElderId) -> Job | None: ...
     def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Job]:
         """Newest first."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> int:
+        """Every job of the elder with its events: a worker that holds one loses its lease. Returns how many jobs."""
 
     def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
         """Take the lease if the job is live and nobody's lease holds; the token goes up by one."""
@@ -123,6 +141,7 @@ class Versions(Protocol):
 
     def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None: ...
     def all(self, tenant: TenantId) -> list[ModelVersion]: ...
+    def remove(self, tenant: TenantId, elder: ElderId, number: int) -> None: ...
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 

@@ -1,11 +1,13 @@
 """Publication: the checked GGUF becomes the version that the family talks with.
 
 The engine gets the model and answers one question before the elder's active version switches; until then,
-and if anything fails, the version before goes on answering.
+and if anything fails, the version before goes on answering. A version is listed before the engine gets it: what
+an engine holds is always listed, so that deleting the elder finds it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING
@@ -45,7 +47,10 @@ def publish(
     versions: Versions,
     clock: Clock,
 ) -> Publication:
-    """Register with the engine, ask one question, switch. The same key again is the same version."""
+    """Register with the engine, ask one question, switch; the same key again is the same version.
+
+    The version in use until now is kept, those before it go.
+    """
     earlier = versions.of_elder(tenant, elder)
     version = next((one for one in earlier if one.key == key), None)
     if version is None:
@@ -68,11 +73,12 @@ def publish(
             created_at=clock(),
             is_active=False,
         )
+        versions.add(tenant, version)
     engine.register(version, gguf.path)
     _ask_one_question(version, memories, prompts[memories.language], engine)
-    if all(one.key != key for one in earlier):
-        versions.add(tenant, version)
     versions.activate(tenant, elder, version.number)
+    before = [one for one in earlier if one.number != version.number]
+    _forget(sorted(before, key=lambda one: not one.is_active)[1:], tenant=tenant, engine=engine, versions=versions)
     return Publication(number=version.number, tag=version.tag)
 
 
@@ -85,6 +91,16 @@ def is_published(
     except ModelNotFound:
         return False
     return active.number == publication.number and engine.has(active)
+
+
+def _forget(old: Sequence[ModelVersion], *, tenant: TenantId, engine: Engine, versions: Versions) -> None:
+    """From the engine first: what it does not let go now stays listed, and goes after the next publication."""
+    for version in old:
+        try:
+            engine.delete(version)
+        except EngineUnavailable:
+            continue
+        versions.remove(tenant, version.elder, version.number)
 
 
 def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompts, engine: Engine) -> None:

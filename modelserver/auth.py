@@ -51,6 +51,18 @@ def add_family(families: Families, name: str, *, clock: Clock) -> tuple[Tenant, 
     return tenant, key
 
 
+def replace_key(families: Families, key: str, *, clock: Clock) -> str:
+    """The family's new key; the old one opens nothing from now on. Raises Unauthorized if it did not before."""
+    old = key_sha256(key)
+    tenant = families.tenant_of_key(old)
+    new = KEY_PREFIX + secrets.token_urlsafe(32)
+    if tenant is None or not families.replace_key(
+        tenant, old, ApiKey(sha256=key_sha256(new), tenant=tenant, created_at=clock())
+    ):
+        raise Unauthorized
+    return new
+
+
 def key_sha256(key: str) -> str:
     """Keys are 256 random bits: a plain digest cannot be turned back, and needs no salt."""
     return hashlib.sha256(key.encode()).hexdigest()

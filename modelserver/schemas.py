@@ -1,9 +1,9 @@
 """What goes over the wire: the JSON shapes of the REST interface (the fifth seed's, and what was added)."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class _Body(BaseModel):
@@ -12,7 +12,7 @@ class _Body(BaseModel):
 
 class NewElder(_Body):
     elder_id: str
-    name: str = Field(min_length=1, max_length=100)
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     language: Literal["zh", "en"] = "zh"
     base_model: str = ""  #: "" for the one that fits the language
 
@@ -38,6 +38,34 @@ class NewAnswer(_Body):
 class Added(BaseModel):
     added: int
     total: int
+
+
+class AnswerOut(BaseModel):
+    answer_id: str
+    question: str
+    answer: str
+
+
+class AnswersOut(BaseModel):
+    answers: list[AnswerOut]
+    total: int  #: of all, not of this page
+
+
+class AnswerDeleted(BaseModel):
+    success: bool = True
+    elder_id: str
+    answer_id: str
+    total: int  #: answers that are left
+    is_in_model: bool  #: whether a model was trained before this, and may know it still
+    message: str
+
+
+class ElderDeleted(BaseModel):
+    success: bool = True
+    elder_id: str
+    deleted_answers: int
+    deleted_versions: int
+    deleted_jobs: int
 
 
 class Total(BaseModel):

@@ -5,9 +5,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kernel.elder import ApiKey, Elder, Tenant
-from kernel.errors import ElderExists, ElderNotFound, JobNotFound, JobRunning, LeaseLost, ModelNotFound
+from kernel.errors import (
+    AnswerNotFound,
+    ElderExists,
+    ElderNotFound,
+    JobNotFound,
+    JobRunning,
+    LeaseLost,
+    ModelNotFound,
+)
 from kernel.evaluation import Probe
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, TenantId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
 from kernel.memory import Answer
 from kernel.version import ModelVersion
@@ -24,6 +32,13 @@ class MemoryFamilies:
 
     def tenant_of_key(self, key_sha256: str) -> TenantId | None:
         return self._keys.get(key_sha256)
+
+    def replace_key(self, tenant: TenantId, old_sha256: str, new: ApiKey) -> bool:
+        if self._keys.get(old_sha256) != tenant:
+            return False
+        del self._keys[old_sha256]
+        self._keys[new.sha256] = tenant
+        return True
 
     def all(self) -> list[Tenant]:
         return list(self._tenants)
@@ -64,6 +79,23 @@ class MemoryElders:
     def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
         return len(self._answers.get((tenant, elder), []))
 
+    def remove_answer(self, tenant: TenantId, elder: ElderId, answer: AnswerId) -> None:
+        held = self._answers.get((tenant, elder), [])
+        if answer not in [one.id for one in held]:
+            raise AnswerNotFound(elder=elder, answer=answer)
+        held[:] = [one for one in held if one.id != answer]
+
+    def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        self._probes.pop((tenant, elder), None)
+        return len(self._answers.pop((tenant, elder), []))
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self.remove_words(tenant, elder)
+        self._elders.pop((tenant, elder), None)
+
+    def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
+        return repr(self._answers.get((tenant, elder), []))
+
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         self._probes[tenant, elder] = list(probes)
 
@@ -93,6 +125,13 @@ class MemoryJobs:
     def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Job]:
         mine = [job for (owner, _), job in self._jobs.items() if owner == tenant and job.elder == elder]
         return sorted(mine, key=lambda job: job.created_at, reverse=True)
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> int:
+        gone = [job.id for job in self.of_elder(tenant, elder)]
+        for job in gone:
+            self._events.pop((tenant, job), None)
+            del self._jobs[tenant, job]
+        return len(gone)
 
     def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
         held = self._jobs.get((tenant, job))
@@ -204,6 +243,10 @@ class MemoryVersions:
     def all(self, tenant: TenantId) -> list[ModelVersion]:
         found = [one for (owner, _), mine in self._versions.items() if owner == tenant for one in mine]
         return sorted(found, key=lambda one: (one.elder, -one.number))
+
+    def remove(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        mine = self._versions.get((tenant, elder), [])
+        mine[:] = [one for one in mine if one.number != number]
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._versions.pop((tenant, elder), None)

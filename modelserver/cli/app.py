@@ -26,14 +26,15 @@ from kernel.errors import HeirloomError
 from modelserver.cli.account import Account, find_account
 from modelserver.cli.base import list_bases, prepare_base
 from modelserver.cli.chat import ask, converse
-from modelserver.cli.client import Client
+from modelserver.cli.client import Client, is_local
 from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
-from modelserver.cli.family import add_family, first_family, open_store
+from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.stack import Stack, running_stack
-from modelserver.cli.tables import arms_table, models_table
+from modelserver.cli.tables import answers_table, arms_table, models_table
 from modelserver.cli.training import check_outcome, outcome, start_or_join, watch
 from modelserver.cli.words import CliError, Words, choose_language, take_language
+from modelserver.validation import kind_in_chinese
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,16 @@ class Shell:
 
 
 ElderArgument = Annotated[str, typer.Argument(metavar="ELDER")]
+Sure = Annotated[bool, typer.Option("--yes", "-y")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 family_app = typer.Typer(no_args_is_help=True)
 elder_app = typer.Typer(no_args_is_help=True)
+answer_app = typer.Typer(no_args_is_help=True)
 base_app = typer.Typer(no_args_is_help=True)
 app.add_typer(family_app, name="family")
 app.add_typer(elder_app, name="elder")
+app.add_typer(answer_app, name="answer")
 app.add_typer(base_app, name="base")
 
 
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str] | None = None, transport: httpx.BaseTransport 
     words = Words(choose_language(typed, os.environ))
     _translate_help(app, words, "help")
     try:
-        shell = Shell(settings=_settings(), words=words, console=Console(), transport=transport)
+        shell = Shell(settings=_settings(words.language), words=words, console=Console(), transport=transport)
         _, rest = take_language(typed)
         app(rest, prog_name="heirloom", obj=shell)  # exits by itself: 0, or 2 for what was typed wrong
     except CliError as error:
@@ -130,6 +134,8 @@ def _run_demo(shell: Shell, account: Account, sample: Sample) -> None:
 def _serve(shell: Shell) -> None:
     with _stack(shell) as (stack, account):
         shell.say("stack.ready", url=account.page)
+        if is_local(account.url):
+            shell.say("stack.only_here")
         _wait_for_the_end(shell, stack)
 
 
@@ -184,6 +190,17 @@ def family_add(context: typer.Context, name: str) -> None:
     shell.say("family.how", url=find_account(shell.settings).url)
 
 
+@family_app.command("revoke")
+def family_revoke(context: typer.Context, key: Annotated[str, typer.Argument(metavar="[KEY]")] = "") -> None:
+    """Asked for when it is not given: what is typed there stays out of the shell's history."""
+    shell: Shell = context.obj
+    key = key or typer.prompt(shell.words("family.which_key"), hide_input=True)
+    with open_store(shell.settings) as settings:
+        new = revoke_key(settings, key.strip())
+    shell.say("family.revoked")
+    print(new)
+
+
 @elder_app.command("add")
 def elder_add(
     context: typer.Context,
@@ -196,6 +213,51 @@ def elder_add(
     added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base)
     told = added["base_model"] or shell.words("elder.default_base")
     shell.say("elder.added", elder=added["elder_id"], name=added["name"], base=told)
+
+
+@elder_app.command("delete")
+def elder_delete(context: typer.Context, elder: ElderArgument, yes: Sure = False) -> None:
+    shell: Shell = context.obj
+    _make_sure(shell, yes, "elder.really", elder=elder)
+    gone = shell.client().delete_elder(elder)
+    shell.say("elder.deleted", elder=elder, answers=gone["deleted_answers"], versions=gone["deleted_versions"])
+
+
+@answer_app.command("list")
+def answer_list(
+    context: typer.Context,
+    elder: ElderArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 100,
+    offset: Annotated[int, typer.Option("--offset", min=0)] = 0,
+) -> None:
+    shell: Shell = context.obj
+    page = shell.client().answers(elder, limit=limit, offset=offset)
+    shell.console.print(answers_table(page["answers"], shell.words))
+    shell.say("answer.listed", shown=len(page["answers"]), total=page["total"])
+
+
+@answer_app.command("delete")
+def answer_delete(
+    context: typer.Context,
+    elder: ElderArgument,
+    answer: Annotated[str, typer.Argument(metavar="ANSWER")],
+    yes: Sure = False,
+) -> None:
+    shell: Shell = context.obj
+    _make_sure(shell, yes, "answer.really", elder=elder, answer=answer)
+    gone = shell.client().delete_answer(elder, answer)
+    shell.say("answer.deleted", message=gone["message"], elder=elder, total=gone["total"])
+
+
+def _make_sure(shell: Shell, is_sure: bool, question: str, /, **values: object) -> None:
+    """Ends the command unless --yes was given or a person says yes; where nobody can be asked, that is no."""
+    try:
+        is_sure = is_sure or typer.confirm(shell.words(question, **values))
+    except typer.Abort:
+        shell.console.print()
+    if not is_sure:
+        shell.say("really.not_done")
+        raise typer.Exit(1)
 
 
 @app.command("import")
@@ -332,13 +394,14 @@ def doctor(context: typer.Context) -> None:
 # ---- beginnings and ends ----------------------------------------------------------------------------------
 
 
-def _settings() -> Settings:
+def _settings(language: str) -> Settings:
     try:
         return read_settings()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise CliError("setting.bad", reason=f"HEIRLOOM_{name.upper()}: {first['msg']}") from None
+        said = kind_in_chinese(first) if language == "zh" else first["msg"]
+        raise CliError("setting.bad", reason=f"HEIRLOOM_{name.upper()}: {said}") from None
 
 
 def _read(file: Path) -> bytes:

@@ -9,6 +9,8 @@ from modelserver.cli.words import CliError, Words
 
 Json = dict[str, Any]
 
+TURNS = 5  #: earlier questions, with their answers, that a question is sent with
+
 
 def ask(client: Client, elder: str, question: str, history: list[Json], *, console: Console, words: Words) -> str:
     """Print the answer in pieces, then its memory ids; returns it. A person's words are never markup."""
@@ -41,3 +43,4 @@ def converse(client: Client, elder: str, *, console: Console, words: Words) -> N
             return
         answer = ask(client, elder, question, history, console=console, words=words)
         history += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        del history[: -2 * TURNS]

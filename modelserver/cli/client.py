@@ -14,7 +14,9 @@ from modelserver.cli.words import CliError
 
 _SECONDS = 30.0
 _CHAT_SECONDS = 300.0  #: the first question loads the model
+_DELETE_SECONDS = 300.0  #: gigabytes of weights
 _NDJSON = {"Content-Type": "application/x-ndjson"}
+_OWN_WORDS = {"elder_not_found": "elder.unknown", "model_not_found": "model.unknown"}  #: the API's name its paths
 
 Json = dict[str, Any]
 
@@ -30,7 +32,7 @@ class Client:
             headers={"Authorization": f"Bearer {account.key}", "Accept-Language": language},
             timeout=_SECONDS,
             transport=transport,
-            trust_env=not _is_local(account.url),
+            trust_env=not is_local(account.url),
         )
 
     def close(self) -> None:
@@ -48,6 +50,15 @@ class Client:
     def add_answers(self, elder: str, lines: bytes) -> Json:
         path = f"/elders/{_id(elder)}/answers/bulk"
         return self._call("POST", path, content=lines, headers=_NDJSON)
+
+    def answers(self, elder: str, *, limit: int, offset: int) -> Json:
+        return self._call("GET", f"/elders/{_id(elder)}/answers", params={"limit": limit, "offset": offset})
+
+    def delete_answer(self, elder: str, answer: str) -> Json:
+        return self._call("DELETE", f"/elders/{_id(elder)}/answers/{_id(answer)}")
+
+    def delete_elder(self, elder: str) -> Json:
+        return self._call("DELETE", f"/elders/{_id(elder)}", timeout=_DELETE_SECONDS)
 
     def set_questions(self, elder: str, lines: bytes) -> Json:
         return self._call("PUT", f"/elders/{_id(elder)}/questions", content=lines, headers=_NDJSON)
@@ -128,7 +139,9 @@ class Client:
             raise CliError("api.strange", url=self.url, status=answer.status_code) from None
         if answer.status_code == httpx.codes.UNAUTHORIZED and not self._has_key:
             raise CliError("api.no_key", url=self.url)
-        raise CliError("api.refused", message=message, code=code, details=refusal.get("details") or {})
+        details = refusal.get("details") or {}
+        key = _OWN_WORDS.get(code, "api.refused")
+        raise CliError(key, message=message, code=code, details=details, elder=details.get("elder", "?"))
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, Json]]:
@@ -151,5 +164,5 @@ def _id(text: str) -> str:
     return quote(text, safe="") or "-"
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

@@ -1,16 +1,19 @@
-"""Families: making one in the store. No REST path does it: who can reach the store may add a family.
+"""Families: making one in the store, and a new key for one. No REST path does either: who can reach the store may.
 
 modelserver.auth is imported where it is used: it brings the whole server, which --help does without.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from adapters.mongo import MongoFamilies, connect, create_indexes
 from config.settings import Settings
 from kernel.clock import utc_now
+from kernel.errors import Unauthorized
 from modelserver.cli.account import Account, keep_account, kept_account
 from modelserver.cli.stack import Stack, running_stack
+from modelserver.cli.words import CliError
 
 
 def add_family(settings: Settings, name: str) -> str:
@@ -21,6 +24,20 @@ def add_family(settings: Settings, name: str) -> str:
     create_indexes(database)
     _, key = auth.add_family(MongoFamilies(database), name, clock=utc_now)
     return key
+
+
+def revoke_key(settings: Settings, key: str) -> str:
+    """The family's new key, kept in the account of this machine where the old one was."""
+    from modelserver import auth
+
+    try:
+        new = auth.replace_key(MongoFamilies(connect(settings.mongo_url, settings.mongo_database)), key, clock=utc_now)
+    except Unauthorized:
+        raise CliError("family.unknown_key") from None
+    kept = kept_account(settings.data_dir)
+    if kept and kept.key == key:
+        keep_account(replace(kept, key=new), settings.data_dir)
+    return new
 
 
 def first_family(settings: Settings, name: str) -> Account:

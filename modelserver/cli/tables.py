@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from kernel.recipe import BaseModel
@@ -9,6 +10,7 @@ from modelserver.cli.words import Words
 
 Json = dict[str, Any]
 
+_SHOWN = 60  #: characters of a question or an answer
 _COLOURS = {"done": "green", "skipped": "cyan", "failed": "red", "running": "yellow", "waiting": "dim"}
 
 
@@ -34,6 +36,17 @@ def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
     table.add_column(words("table.honesty"), justify="right")
     for arm in arms:
         table.add_row(words(f"arm.{arm['arm']}"), f"{arm['recall']:.2f}", f"{arm['honesty']:.2f}")
+    return table
+
+
+def answers_table(answers: list[Json], words: Words) -> Table:
+    """Each answer's first words: enough to know it by."""
+    table = Table()
+    table.add_column(words("table.id"), no_wrap=True)
+    table.add_column(words("table.question"))
+    table.add_column(words("table.answer"))
+    for one in answers:
+        table.add_row(one["answer_id"], *(escape(_beginning(one[part])) for part in ("question", "answer")))
     return table
 
 
@@ -63,6 +76,11 @@ def bases_table(rows: list[tuple[BaseModel, bool]], words: Words) -> Table:
         ready = words("table.yes" if is_ready else "table.no")
         table.add_row(base.key, " ".join(base.languages), base.licence, parameters, ready)
     return table
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[:_SHOWN].rstrip() + "…"
 
 
 def stage_name(name: str, words: Words) -> str:

@@ -1,19 +1,39 @@
-"""Elders and what they told: create, list, answers one by one or as a file, questions to check the model with."""
+"""Elders and what they told: create, list, delete; answers one by one or as a file, listed and taken back;
+questions to check the model with."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query, Request
 
 from kernel.elder import Elder
-from kernel.ids import TenantId, elder_id
+from kernel.ids import AnswerId, TenantId, elder_id
+from kernel.removal import remove_elder
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
-from modelserver.schemas import Added, ElderOut, EldersOut, NewAnswer, NewElder, Total
+from modelserver.problems import language_of
+from modelserver.schemas import (
+    Added,
+    AnswerDeleted,
+    AnswerOut,
+    AnswersOut,
+    ElderDeleted,
+    ElderOut,
+    EldersOut,
+    NewAnswer,
+    NewElder,
+    Total,
+)
 from modelserver.services import Services
 
 router = APIRouter(prefix="/elders", tags=["elders"])
 
 Lines = Annotated[bytes, Body(media_type="application/x-ndjson")]
+
+_TAKEN_BACK = {"en": "The answer is taken back.", "zh": "这条回答已收回。"}
+_STILL_KNOWN = {
+    "en": "The answer is taken back and no longer looked up. The trained model knows it until it is trained again.",
+    "zh": "这条回答已收回，聊天不再检索到它。已训练的模型在重新训练之前仍然记得它。",
+}
 
 
 @router.post("", status_code=201)
@@ -22,7 +42,7 @@ def create_elder(new: NewElder, services: Provided, tenant: Family) -> ElderOut:
         services.config.get_base_model(new.base_model)
     elder = Elder(
         id=elder_id(new.elder_id),
-        name=new.name.strip(),
+        name=new.name,
         language=new.language,
         base_model=new.base_model,
         created_at=services.clock(),
@@ -34,6 +54,49 @@ def create_elder(new: NewElder, services: Provided, tenant: Family) -> ElderOut:
 @router.get("")
 def list_elders(services: Provided, tenant: Family) -> EldersOut:
     return EldersOut(elders=[_out(services, tenant, elder) for elder in services.elders.all(tenant)])
+
+
+@router.delete("/{elder}")
+def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted:
+    """The elder with answers, questions, jobs, versions, weights and vectors. Cut off halfway, ask for it again."""
+    known = elder_id(elder)
+    gone = remove_elder(tenant, known, elders=services.elders, models=services.models, index=services.index)
+    return ElderDeleted(
+        elder_id=known, deleted_answers=gone.answers, deleted_versions=gone.versions, deleted_jobs=gone.jobs
+    )
+
+
+@router.get("/{elder}/answers")
+def list_answers(
+    elder: str,
+    services: Provided,
+    tenant: Family,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> AnswersOut:
+    """In the order they were told."""
+    known = services.elders.get(tenant, elder_id(elder))
+    told = services.elders.answers(tenant, known.id)
+    page = told[offset : offset + limit]
+    return AnswersOut(
+        answers=[AnswerOut(answer_id=one.id, question=one.question, answer=one.answer) for one in page],
+        total=len(told),
+    )
+
+
+@router.delete("/{elder}/answers/{answer}")
+def delete_answer(request: Request, elder: str, answer: str, services: Provided, tenant: Family) -> AnswerDeleted:
+    """Chat and the next training do without it; what was trained before knows it until then."""
+    known = services.elders.get(tenant, elder_id(elder))
+    services.elders.remove_answer(tenant, known.id, AnswerId(answer))
+    is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
+    return AnswerDeleted(
+        elder_id=known.id,
+        answer_id=answer,
+        total=services.elders.count_answers(tenant, known.id),
+        is_in_model=is_in_model,
+        message=(_STILL_KNOWN if is_in_model else _TAKEN_BACK)[language_of(request)],
+    )
 
 
 @router.post("/{elder}/answers", status_code=201)

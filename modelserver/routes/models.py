@@ -27,7 +27,7 @@ def model_details(elder: str, services: Provided, tenant: Family) -> ModelDetail
 
 @router.delete("/models/{elder}")
 def delete_model(elder: str, services: Provided, tenant: Family) -> Deleted:
-    """Every version, its weights and what training made on the way. The memories stay."""
+    """Every version, its weights and what training made on the way, of a failed one too. The memories stay."""
     known = services.elders.get(tenant, elder_id(elder))
     return Deleted(elder_id=known.id, deleted_versions=services.models.delete_model(tenant, known.id))
 

@@ -39,6 +39,18 @@ def test_registering_costs_no_space_on_the_same_file_system(engine: LlamaCppEngi
     assert own.stat().st_nlink == 2
 
 
+def test_deleting_leaves_nothing_of_a_registration_that_was_killed(engine: LlamaCppEngine, tmp_path: Path) -> None:
+    folder = tmp_path / "gguf" / a_version(1).name
+    for number in (1, 2):
+        (folder / f".v{number}.gguf.4711.1").write_bytes(b"half of the weights")
+
+    engine.delete(a_version(1))
+    assert [file.name for file in sorted(folder.iterdir())] == [".v2.gguf.4711.1", "v2.gguf"]
+    engine.delete(a_version(2))
+
+    assert not folder.exists()
+
+
 def test_between_file_systems_it_is_a_whole_copy(
     engine: LlamaCppEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

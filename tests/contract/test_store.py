@@ -16,6 +16,7 @@ import pytest
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
 from kernel.elder import ApiKey, Elder, Tenant
 from kernel.errors import (
+    AnswerNotFound,
     ElderExists,
     ElderNotFound,
     JobNotFound,
@@ -25,7 +26,7 @@ from kernel.errors import (
     StoreUnavailable,
 )
 from kernel.evaluation import ArmScore, Probe
-from kernel.ids import ElderId, JobId, ModelName, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, ModelName, TenantId
 from kernel.job import Job, JobStatus, Step, StepState
 from kernel.memory import Answer
 from kernel.version import ModelVersion
@@ -142,6 +143,20 @@ def test_a_key_opens_its_own_family_only(stores: Stores) -> None:
     assert {one.id for one in stores.families.all()} == {US, THEM}
 
 
+def test_a_replaced_key_opens_nothing_and_the_new_one_its_family(stores: Stores) -> None:
+    for tenant in (US, THEM):
+        stores.families.add(
+            Tenant(id=tenant, name=tenant, created_at=NOON),
+            ApiKey(sha256=f"sha-{tenant}", tenant=tenant, created_at=NOON),
+        )
+    new = ApiKey(sha256="sha-new", tenant=US, created_at=NOON)
+    assert not stores.families.replace_key(US, "sha-them", new)
+    assert stores.families.replace_key(US, "sha-us", new)
+    assert not stores.families.replace_key(US, "sha-us", new)
+    known = [stores.families.tenant_of_key(key) for key in ("sha-us", "sha-new", "sha-them")]
+    assert known == [None, US, THEM]
+
+
 def test_two_families_may_use_the_same_elder_id_and_never_meet(stores: Stores) -> None:
     stores.elders.add(US, _elder())
     with pytest.raises(ElderNotFound):
@@ -155,10 +170,60 @@ def test_two_families_may_use_the_same_elder_id_and_never_meet(stores: Stores) -
 
 
 def test_answers_keep_their_order_and_the_same_words_are_kept_once(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
     first = [Answer(question=f"q{n}", answer=f"a{n}") for n in range(5)]
     assert stores.elders.add_answers(US, ELDER, first) == 5
     assert stores.elders.add_answers(US, ELDER, [first[2], Answer(question="q9", answer="a9")]) == 1
     assert [one.answer for one in stores.elders.answers(US, ELDER)] == ["a0", "a1", "a2", "a3", "a4", "a9"]
+
+
+def test_the_answers_mark_changes_with_them_and_only_then(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
+    marks = []
+    for name in "ab":
+        stores.elders.add_answers(US, ELDER, [Answer(question="q", answer=name)])
+        marks.append(stores.elders.answers_mark(US, ELDER))
+        assert stores.elders.answers_mark(US, ELDER) == marks[-1]
+    stores.elders.add_answers(THEM, ELDER, [Answer(question="q", answer="theirs")])
+    assert stores.elders.answers_mark(US, ELDER) == marks[-1]
+    assert len(set(marks)) == 2
+
+
+def test_an_answer_is_taken_back_by_its_id_from_its_own_elder_only(stores: Stores) -> None:
+    told = [Answer(question=f"q{n}", answer=f"a{n}") for n in range(3)]
+    for tenant in (US, THEM):
+        stores.elders.add(tenant, _elder())
+        stores.elders.add_answers(tenant, ELDER, told)
+    before = stores.elders.answers_mark(US, ELDER)
+    stores.elders.remove_answer(US, ELDER, told[1].id)
+    for unknown in (told[1].id, AnswerId("a_"), AnswerId("")):
+        with pytest.raises(AnswerNotFound):
+            stores.elders.remove_answer(US, ELDER, unknown)
+    stores.elders.add_answers(US, ELDER, [Answer(question="q9", answer="a9")])
+    assert [one.answer for one in stores.elders.answers(US, ELDER)] == ["a0", "a2", "a9"]
+    assert [one.answer for one in stores.elders.answers(THEM, ELDER)] == ["a0", "a1", "a2"]
+    assert stores.elders.answers_mark(US, ELDER) != before
+
+
+def test_a_deleted_elder_takes_words_and_questions_along_and_no_one_elses(stores: Stores) -> None:
+    told, other = [Answer(question="q", answer="a")], ElderId("OTHER")
+    for tenant, elder in ((US, ELDER), (US, other), (THEM, ELDER)):
+        stores.elders.add(tenant, replace(_elder(), id=elder))
+        stores.elders.add_answers(tenant, elder, told)
+        stores.elders.set_probes(tenant, elder, [Probe(question="q", expects=())])
+    mark = stores.elders.answers_mark(US, ELDER)
+    assert stores.elders.remove_words(US, ELDER) == 1
+    stores.elders.delete(US, ELDER)
+    stores.elders.delete(US, ELDER)
+    with pytest.raises(ElderNotFound):
+        stores.elders.get(US, ELDER)
+    assert (stores.elders.answers(US, ELDER), stores.elders.probes(US, ELDER)) == ([], [])
+    for tenant, elder in ((US, other), (THEM, ELDER)):
+        assert stores.elders.get(tenant, elder).name == "李小明"
+        assert len(stores.elders.answers(tenant, elder)) == len(stores.elders.probes(tenant, elder)) == 1
+    stores.elders.add(US, _elder())
+    stores.elders.add_answers(US, ELDER, [Answer(question="q", answer="another")])
+    assert stores.elders.answers_mark(US, ELDER) != mark
 
 
 def test_probes_replace_those_before(stores: Stores) -> None:
@@ -246,6 +311,29 @@ def test_events_come_in_order_after_a_number(stores: Stores) -> None:
         stores.jobs.add_event(US, JobId("j1"), kind="k", at=NOON, facts={"n": number})
     assert [event.number for event in stores.jobs.events(US, JobId("j1"), after=1)] == [2, 3]
     assert stores.jobs.events(THEM, JobId("j1"), after=0) == []
+
+
+def test_deleting_an_elders_jobs_takes_their_events_and_leaves_the_others(stores: Stores) -> None:
+    for tenant, job in ((US, _job("j1")), (US, _job("j2", ElderId("E2"))), (THEM, _job("j1"))):
+        stores.jobs.add(tenant, job)
+        stores.jobs.add_event(tenant, job.id, kind="k", at=NOON, facts={})
+    stores.jobs.claim(US, JobId("j1"), owner="w", now=NOON, ttl=TTL)
+    assert stores.jobs.delete(US, ELDER) == 1
+    assert stores.jobs.delete(US, ELDER) == 0
+    with pytest.raises(LeaseLost):
+        stores.jobs.renew(US, JobId("j1"), token=1, now=NOON, ttl=TTL)
+    assert stores.jobs.events(US, JobId("j1"), after=0) == []
+    assert len(stores.jobs.events(US, JobId("j2"), after=0)) == len(stores.jobs.events(THEM, JobId("j1"), after=0)) == 1
+    stores.jobs.add(US, _job("j3"))
+
+
+def test_a_removed_version_is_gone_and_the_others_stay(stores: Stores) -> None:
+    for number in (1, 2):
+        stores.versions.add(US, _version(number))
+    stores.versions.remove(THEM, ELDER, 1)
+    stores.versions.remove(US, ELDER, 1)
+    stores.versions.remove(US, ELDER, 1)
+    assert [one.number for one in stores.versions.of_elder(US, ELDER)] == [2]
 
 
 def test_exactly_one_version_is_active_and_the_one_before_stays(stores: Stores) -> None:

@@ -1,6 +1,7 @@
 """Artefacts: whole or not there; what rots is noticed; the digest is of the content alone."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,20 @@ def test_tidying_keeps_what_is_named_and_deleting_removes_the_elder(store: Artif
     assert store.exists(BIO_PLACE, "new") and not store.exists(BIO_PLACE, "old")
     store.delete(TenantId("t"), ElderId("e"))
     assert not (tmp_path / "t" / "e").exists()
+    store.delete(TenantId("t"), ElderId("e"))
+
+
+def test_weights_that_cannot_be_deleted_are_not_reported_as_deleted(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep_bio(store, "kept")
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "not yours", path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(PermissionError):
+        store.delete(TenantId("t"), ElderId("e"))
 
 
 def test_a_key_changes_with_stage_code_settings_and_inputs_and_with_nothing_else() -> None:

@@ -14,12 +14,15 @@ from rich.console import Console
 
 from config import settings as settings_module
 from config.settings import Settings
-from modelserver.cli import app, demo, training
-from modelserver.cli.account import Account, find_account, keep_account
+from kernel.clock import utc_now
+from modelserver.auth import add_family, key_sha256
+from modelserver.cli import app, demo, family, training
+from modelserver.cli.account import Account, find_account, keep_account, kept_account
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
 from modelserver.cli.stack import settings_environment
 from modelserver.cli.words import CliError, Words, choose_language, read_sentences
+from tests.memory_store import MemoryFamilies
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Run = Callable[..., tuple[int, str, str]]
@@ -86,6 +89,7 @@ def test_every_command_has_its_help_in_chinese(run: Run) -> None:
         "export",
         "doctor",
         "elder",
+        "answer",
         "family",
         "base",
     ):
@@ -113,8 +117,44 @@ def test_the_option_goes_before_the_variable_and_the_variable_before_the_locale(
 
 
 def test_the_servers_refusal_is_shown_as_its_sentence(run: Run) -> None:
-    handler = refusal(404, "elder_not_found", "There is no elder GONE.", elder="GONE")
-    assert run("models", "GONE", handler=handler) == (1, "", "Error: There is no elder GONE.\n")
+    handler = refusal(409, "job_running", "Job j_1 is already training this elder.")
+    assert run("models", "E1", handler=handler) == (1, "", "Error: Job j_1 is already training this elder.\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("elder_not_found", "heirloom elder add GONE --name"), ("model_not_found", "heirloom train GONE")],
+)
+def test_what_is_not_there_is_told_as_a_command_and_not_as_a_path(run: Run, code: str, told: str) -> None:
+    for language in ("en", "zh"):
+        handler = refusal(404, code, "Create one with POST /elders.", elder="GONE")
+        _, _, err = run("--lang", language, "models", "GONE", handler=handler)
+        assert told in err
+        assert "POST" not in err
+
+
+def test_a_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "heirloom"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.argv", [str(program), "models"])
+    assert f"{program} up" in Words("en")("doctor.api_down")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Words("en")("doctor.api_down") == "not running -> heirloom up"
+
+
+def test_no_sentence_names_a_command_that_may_not_be_found() -> None:
+    commands = {name.removeprefix("help.").partition(".")[0] for name in read_sentences() if name.startswith("help.")}
+    for key, sentence in read_sentences().items():
+        for text in sentence.values():
+            assert not re.search(rf"(?<![{{'/])\bheirloom ({'|'.join(commands)})\b", text), key
+
+
+def test_a_reason_in_a_chinese_sentence_is_chinese(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = run("--lang", "zh", "import", "E1", str(tmp_path), handler=answers(200, {}))
+    assert (code, err) == (1, f"错误：{tmp_path}：这是一个文件夹\n")
+    monkeypatch.setenv("HEIRLOOM_PORT", "x")
+    assert run("--lang", "zh", "models", handler=answers(200, {}))[2].endswith("HEIRLOOM_PORT: 应为整数\n")
 
 
 def test_a_server_that_is_down_says_how_to_start_it(run: Run) -> None:
@@ -216,6 +256,73 @@ def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
     code, out, err = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
     assert (code, out) == (1, "In")
     assert "No engine." in err
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "reply"),
+    [
+        (
+            ("elder", "delete", "E1"),
+            "/elders/E1",
+            {"deleted_answers": 3, "deleted_versions": 1, "deleted_jobs": 1},
+        ),
+        (("answer", "delete", "E1", "a_1"), "/elders/E1/answers/a_1", {"message": "Taken back.", "total": 2}),
+    ],
+)
+def test_deleting_is_asked_about_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], path: str, reply: dict[str, Any]
+) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path))
+        return httpx.Response(200, json=reply)
+
+    for typed, is_done in (("n\n", False), ("", False), ("y\n", True)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        code, out, err = run(*command, handler=handler)
+        assert (code == 0, "Nothing was deleted." in out, err) == (is_done, not is_done, "")
+        assert "E1" in out
+    assert sent == [("DELETE", path)]
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert run(*command, "--yes", handler=handler)[0] == 0
+    assert len(sent) == 2
+
+
+def test_answers_are_listed_by_their_first_words(run: Run) -> None:
+    told = {"answer_id": "a_1", "question": "Where [red]?", "answer": "In Dunmore. " + "x" * 100}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert dict(request.url.params) == {"limit": "1", "offset": "2"}
+        return httpx.Response(200, json={"answers": [told], "total": 7})
+
+    code, out, _ = run("answer", "list", "E1", "--limit", "1", "--offset", "2", handler=handler)
+    assert code == 0
+    assert "a_1" in out and "Where [red]?" in out and "xxx…" in out and "1 of 7" in out
+
+
+def test_a_revoked_key_gives_way_to_a_new_one_also_in_the_account_that_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    families = MemoryFamilies()
+    _, key = add_family(families, "ours", clock=utc_now)
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    keep_account(Account(url="http://h.test", key=key), data_dir)
+    monkeypatch.setenv("HEIRLOOM_MONGO_URL", "mongodb://nowhere.test")
+    monkeypatch.setattr(family, "connect", lambda *_: None)
+    monkeypatch.setattr(family, "MongoFamilies", lambda _: families)
+
+    code, out, _ = run("family", "revoke", key, handler=answers(200, {}))
+
+    new = out.splitlines()[-1]
+    assert code == 0 and new.startswith("hl_") and key not in out
+    assert families.tenant_of_key(key_sha256(key)) is None
+    assert families.tenant_of_key(key_sha256(new)) is not None
+    kept = kept_account(data_dir)
+    assert kept is not None and kept.key == new
+    code, _, err = run("family", "revoke", key, handler=answers(200, {}))
+    assert (code, "revoked already" in err) == (1, True)
 
 
 def test_export_leaves_an_existing_file_alone_and_a_broken_export_leaves_none(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.held: set[str] = set()
-        self.is_down, self.words = False, "In Dunmore."
+        self.is_down, self.is_stubborn, self.words = False, False, "In Dunmore."
 
     def register(self, version: ModelVersion, gguf: Path) -> None:
         if self.is_down:
@@ -41,6 +41,11 @@ class Engine:
 
     def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
         yield self.words
+
+    def delete(self, version: ModelVersion) -> None:
+        if self.is_stubborn:
+            raise EngineUnavailable(engine="ollama", reason="no answer")
+        self.held.discard(version.tag)
 
 
 class Shelf:
@@ -65,6 +70,9 @@ class Shelf:
             clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         )
 
+    def numbers(self) -> list[int]:
+        return [one.number for one in self.versions.of_elder(US, ELDER)]
+
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
@@ -81,6 +89,31 @@ def test_versions_are_numbered_and_the_newest_is_active(shelf: Shelf) -> None:
 def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:
     assert shelf.publish("a") == shelf.publish("a")
     assert len(shelf.versions.of_elder(US, ELDER)) == 1
+
+
+def test_the_version_before_is_kept_and_older_ones_leave_the_engine(shelf: Shelf) -> None:
+    for key in "abc":
+        shelf.publish(key)
+    assert shelf.numbers() == [3, 2]
+    assert {tag[-3:] for tag in shelf.engine.held} == {":v2", ":v3"}
+    assert [shelf.publish(key).number for key in "bd"] == [2, 4]
+    assert shelf.numbers() == [4, 2]
+
+
+def test_an_old_version_that_the_engine_does_not_let_go_goes_after_the_next_publication(shelf: Shelf) -> None:
+    shelf.engine.is_stubborn = True
+    assert [shelf.publish(key).number for key in "abc"] == [1, 2, 3]
+    assert shelf.numbers() == [3, 2, 1]
+    shelf.engine.is_stubborn = False
+    shelf.publish("d")
+    assert shelf.numbers() == [4, 3] and len(shelf.engine.held) == 2
+
+
+def test_what_the_engine_holds_is_listed_even_if_it_was_never_in_use(shelf: Shelf) -> None:
+    shelf.engine.words = ""
+    with pytest.raises(EngineUnavailable):
+        shelf.publish("a")
+    assert {one.tag for one in shelf.versions.of_elder(US, ELDER)} == shelf.engine.held
 
 
 @pytest.mark.parametrize("fault", ["down", "silent"])
