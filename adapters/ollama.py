@@ -32,6 +32,14 @@ _PROBE = "Who are you? 你是谁？"
 _TOO_LONG = re.compile(r"exceed\w* the (available )?context|context_size_error")
 
 
+def _address(host: str) -> str:
+    """OLLAMA_HOST as Ollama itself reads it: the scheme and the port may be missing, and 0.0.0.0 is this machine."""
+    url = httpx.URL(host if "://" in host else f"http://{host}")
+    if url.port is None and "://" not in host:
+        url = url.copy_with(port=11434)
+    return str(url.copy_with(host="127.0.0.1") if url.host == "0.0.0.0" else url).rstrip("/")  # noqa: S104
+
+
 class OllamaEngine:
     """`timeout_seconds`: between two pieces, and for Ollama to load a model before the first."""
 
@@ -46,7 +54,7 @@ class OllamaEngine:
         context_tokens: int = 4096,
         temperature: float = 0.3,
     ) -> None:
-        address = host if "://" in host else f"http://{host}"
+        address = _address(host)
         # No proxy from the environment: an elder's words go to this host alone.
         options: dict[str, Any] = {
             "timeout": httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
@@ -191,7 +199,7 @@ class OllamaEngine:
         if _TOO_LONG.search(said):
             return ContextTooLong(limit=self._context_tokens)
         if status == httpx.codes.NOT_FOUND:
-            return _unavailable(f"it has no model {version.tag}; train again, or roll back a version")
+            return _unavailable(f"it has no model {version.tag}; train again")
         return _unavailable(f"it ended the answer with an error (HTTP {status})")
 
 

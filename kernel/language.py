@@ -12,6 +12,7 @@ _CJK = r"\u3400-\u4dbf\u4e00-\u9fff"
 _CLOSERS = "”’』」）)\"'"
 _END = re.compile(rf"[。！？!?…]+[{_CLOSERS}]*(?=[{_CJK}“‘『「（])|[。！？]+[{_CLOSERS}]*|\n+")
 _ENGLISH_END = re.compile(rf"[.!?…]+[{_CLOSERS}]*\s+(?=[“‘\"'(]?[A-Z0-9{_CJK}])")
+_LONGEST_ABBREVIATION = 16  #: characters looked at before a full stop
 _ABBREVIATIONS = frozenset(
     "mr mrs ms miss dr st prof rev sr jr col capt lt sgt gen hon no vs etc e.g i.e a.m p.m approx".split()
 )
@@ -167,7 +168,7 @@ def _fold_years(text: str) -> str:
 def _is_abbreviation(text: str, dot: int) -> bool:
     if text[dot] != ".":
         return False
-    before = re.search(r"[A-Za-z.]+$", text[:dot])
+    before = re.search(r"[A-Za-z.]+$", text[max(0, dot - _LONGEST_ABBREVIATION) : dot])
     if before is None:
         return False
     word = before.group()

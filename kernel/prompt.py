@@ -39,7 +39,7 @@ def chat_prompt(
     shown = "\n".join(f"- {memory.text}" for memory in memories)
     content = f"{prompts.memories_head}\n{shown}\n\n{question}" if memories else question
     return (
-        Message(role="system", content=system),
+        Message(role="system", content=_plain(system)),
         *(Message(role=turn.role, content=_plain(turn.content)) for turn in history),
         Message(role="user", content=_plain(content)),
     )
@@ -47,4 +47,6 @@ def chat_prompt(
 
 def _plain(text: str) -> str:
     """Without turn markers: an engine reads "<|im_end|>" as the end of a turn, whoever typed it."""
-    return _MARKER.sub("", text)
+    while (plain := _MARKER.sub("", text)) != text:  # one may stand inside another
+        text = plain
+    return text

@@ -43,7 +43,7 @@ _ADDRESS = re.compile(
 
 
 class Retriever:
-    """Searches one elder's memories. The index is brought up to date at the first question."""
+    """Searches one elder's memories. Each question finds the index up to date, whoever changed or lost it."""
 
     def __init__(self, memories: Memories, *, index: VectorIndex, tenant: TenantId, elder: ElderId) -> None:
         self._memories = memories.items
@@ -55,7 +55,7 @@ class Retriever:
             Bm25([tokens(memory.answer) for memory in self._memories]),
             Bm25([tokens(f"{memory.question} {memory.answer}") for memory in self._memories]),
         ]
-        self._is_synced = False
+        self._views = {view: text for memory in self._memories for view, text in _views(memory).items()}
 
     def find(self, question: str, limit: int, *, may_be_alone: bool = True) -> list[Memory]:
         """At most `limit` memories, best first; the best alone where it is surely meant (see SURE).
@@ -77,7 +77,7 @@ class Retriever:
 
     def _similarities(self, heard: str) -> list[float]:
         """Cosine of the nearest view of each memory."""
-        self._sync()
+        self._index.sync(self._tenant, self._elder, digest=self._digest, texts=self._views)
         found: dict[str, float] = {}
         for view, cosine in self._index.nearest(
             self._tenant, self._elder, heard, limit=min(MOST_VIEWS, 3 * len(self._memories))
@@ -90,12 +90,6 @@ class Retriever:
     def _overlaps(self, heard: str) -> list[float]:
         words = tokens(heard)
         return [max(column) for column in zip(*(index.shares(words) for index in self._words), strict=True)]
-
-    def _sync(self) -> None:
-        if not self._is_synced:
-            texts = {view: text for memory in self._memories for view, text in _views(memory).items()}
-            self._index.sync(self._tenant, self._elder, digest=self._digest, texts=texts)
-            self._is_synced = True
 
 
 def _is_sure(scores: Sequence[float]) -> bool:

@@ -8,39 +8,50 @@ from kernel.errors import BadInput, BadLine, TooLarge
 from kernel.evaluation import Probe
 from kernel.memory import Answer
 
+MAX_QUESTION = 2_000  #: characters; it stands before every piece of a long answer
+MAX_PROBES = 1_000
+
 
 def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
-    """Lines {"question": str, "answer": str}, or the exported form {"messages": [system, user, assistant]}."""
+    """Lines {"question": str, "answer": str}, or {"messages": [...]}: an answer for each turn of the assistant."""
     answers = [
         make_answer(
-            _text(row, "question", number, empty=True),
-            _text(row, "answer", number),
+            _text(told, "question", number, empty=True),
+            _text(told, "answer", number),
             max_answer_bytes=max_answer_bytes,
             line=number,
         )
         for number, row in _rows(body)
+        for told in _told(row, number)
     ]
     if not answers:
-        raise BadInput(reason="The file is empty: put one answer on each line. / 文件是空的：每行写一条回答。")
+        raise BadInput(reason="The file is empty: put one answer on each line.")
     return answers
 
 
 def make_answer(question: str, answer: str, *, max_answer_bytes: int, line: int = 0) -> Answer:
-    """Raises TooLarge, or BadInput when the answer is empty."""
-    if len(answer.encode()) > max_answer_bytes or len(question.encode()) > max_answer_bytes:
-        what = f"The answer on line {line}" if line else "The answer"
-        raise TooLarge(what=what, limit=f"{max_answer_bytes // 1000} kB")
+    """Raises TooLarge, or BadInput when the answer is empty or not text."""
+    where = f" on line {line}" if line else ""
+    if _has_surrogate(question + answer):
+        raise BadInput(reason=f"The answer{where} holds half a character: save the file as UTF-8.")
+    if len(answer.encode()) > max_answer_bytes:
+        raise TooLarge(what=f"The answer{where}", limit=f"{max_answer_bytes // 1000} kB")
+    if len(question) > MAX_QUESTION:
+        raise TooLarge(what=f"The question{where}", limit=f"{MAX_QUESTION} characters")
     if not answer.strip():
-        raise BadInput(reason="The answer is empty. Write what the elder said. / 回答是空的，请写下老人说的话。")
+        raise BadInput(reason="The answer is empty. Write what the elder said.")
     return Answer(question=question.strip(), answer=answer.strip())
 
 
 def read_probes(body: bytes) -> list[Probe]:
     """Lines {"question": str, "expects": [[alternative, ...], ...]}; none expected means unanswerable."""
-    return [
+    probes = [
         Probe(question=_text(row, "question", number), expects=_groups(row.get("expects", []), number))
         for number, row in _rows(body)
     ]
+    if len(probes) > MAX_PROBES:
+        raise TooLarge(what="The list of questions", limit=f"{MAX_PROBES} questions")
+    return probes
 
 
 def _rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -51,21 +62,29 @@ def _rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(raw.decode())
         except UnicodeDecodeError as error:
             raise BadLine(line=number, reason="not UTF-8") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadLine(line=number, reason="not JSON") from error
         if not isinstance(row, dict):
             raise BadLine(line=number, reason="not a JSON object")
-        yield number, _plain(row, number)
+        yield number, row
 
 
-def _plain(row: dict[str, Any], number: int) -> dict[str, Any]:
+def _told(row: dict[str, Any], number: int) -> list[dict[str, Any]]:
+    """In a conversation each answer goes with what was asked last; the system's words are nobody's memory."""
     if "messages" not in row:
-        return row
+        return [row]
+    told, question = [], ""
     try:
-        said = {message["role"]: message["content"] for message in row["messages"]}
-        return {"question": said["user"], "answer": said["assistant"]}
+        for message in row["messages"]:
+            if message["role"] == "user":
+                question = message["content"]
+            elif message["role"] == "assistant":
+                told.append({"question": question, "answer": message["content"]})
     except (KeyError, TypeError) as error:
-        raise BadLine(line=number, reason="messages without user and assistant") from error
+        raise BadLine(line=number, reason="messages without role and content") from error
+    if not told:
+        raise BadLine(line=number, reason="messages without user and assistant")
+    return told
 
 
 def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -> str:
@@ -74,7 +93,16 @@ def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -
         raise BadLine(line=number, reason=f"'{name}' must be a text that is not empty")
     if "\x00" in value:
         raise BadLine(line=number, reason=f"'{name}' holds a NUL character")
+    if _has_surrogate(value):
+        raise BadLine(line=number, reason=f"'{name}' holds half a character")
+    if name == "question" and len(value) > MAX_QUESTION:
+        raise BadLine(line=number, reason=f"'{name}' is longer than {MAX_QUESTION} characters")
     return value
+
+
+def _has_surrogate(text: str) -> bool:
+    """Half of a pair, which JSON may write and UTF-8 cannot."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _groups(value: Any, number: int) -> tuple[tuple[str, ...], ...]:

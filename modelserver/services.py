@@ -20,6 +20,7 @@ from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
 from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, VectorIndex, Versions
 from kernel.retrieval import Retriever
+from modelserver.turnstile import Turnstile
 
 
 class Check(Protocol):
@@ -42,6 +43,7 @@ class Services:
     checks: dict[str, Check]
     clock: Clock
     retrievers: "Retrievers" = field(init=False)
+    turnstile: Turnstile = field(default_factory=Turnstile)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index))
@@ -52,30 +54,37 @@ class Services:
 
 
 class Retrievers:
-    """The memories that chat searches: always the elder's answers as they are now, not as they were trained on.
-
-    Answers are only ever added, so their number says whether a kept retriever is still right.
-    """
+    """The memories that chat searches: always the elder's answers as they are now, not as they were trained on."""
 
     def __init__(self, elders: Elders, index: VectorIndex, *, kept: int = 64) -> None:
         self._elders, self._index, self._limit = elders, index, kept
-        self._kept: OrderedDict[tuple[TenantId, ElderId], tuple[int, Retriever]] = OrderedDict()
+        self._kept: OrderedDict[tuple[TenantId, ElderId], _Kept] = OrderedDict()
         self._lock = Lock()
 
     def of(self, tenant: TenantId, elder: ElderId) -> Retriever:
-        count = self._elders.count_answers(tenant, elder)
+        """One family's long story is read under its elder's own lock: no other waits."""
+        mark = self._elders.answers_mark(tenant, elder)
         with self._lock:
-            known = self._kept.get((tenant, elder))
-            if known is None or known[0] != count:
-                known = (count, self._open(tenant, elder))
-            self._kept[tenant, elder] = known
+            kept = self._kept.setdefault((tenant, elder), _Kept())
             self._kept.move_to_end((tenant, elder))
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
-        return known[1]
+        with kept.lock:
+            if kept.retriever is None or kept.mark != mark:
+                kept.retriever, kept.mark = self._open(tenant, elder), mark
+            return kept.retriever
 
     def _open(self, tenant: TenantId, elder: ElderId) -> Retriever:
         return Retriever(memories_of(self._elders, tenant, elder), index=self._index, tenant=tenant, elder=elder)
+
+
+@dataclass
+class _Kept:
+    """`mark`: of the answers that the retriever was made from."""
+
+    lock: Lock = field(default_factory=Lock)
+    mark: str = ""
+    retriever: Retriever | None = None
 
 
 def memories_of(elders: Elders, tenant: TenantId, elder: ElderId) -> Memories:

@@ -71,8 +71,8 @@ class Runner:
                     self._give_back(lease)
                     return stage.queue
                 work.do(stage)
+            lease.patiently(lambda: self._tidy(lease.job))  # while the lease is held: nobody else writes there
             self._finish(lease, JobStatus.COMPLETED, version=work.version())
-            self._tidy(lease.job)
         except LeaseLost:
             log.warning("job.lease_lost")
         except Cancelled as error:
@@ -132,8 +132,10 @@ class Runner:
 
     def _tidy(self, job: Job) -> None:
         """Keep what this job and the completed one before it made; older artefacts only fill the disk."""
-        past = [one for one in self.jobs.of_elder(job.tenant, job.elder) if one.status is JobStatus.COMPLETED]
-        self.artifacts.tidy(job.tenant, job.elder, {step.key for one in past[:2] for step in one.steps})
+        jobs = self.jobs.of_elder(job.tenant, job.elder)
+        ours = [one for one in jobs if one.id == job.id]
+        past = [one for one in jobs if one.status is JobStatus.COMPLETED]
+        self.artifacts.tidy(job.tenant, job.elder, {step.key for one in ours + past[:1] for step in one.steps})
 
     def event(self, job: Job, kind: str, **facts: Fact) -> None:
         self.jobs.add_event(job.tenant, job.id, kind=kind, at=self.clock(), facts=facts)

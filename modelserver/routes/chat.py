@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import anyio
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from kernel.errors import HeirloomError
-from kernel.ids import TenantId, elder_id
+from kernel.errors import ContextTooLong, HeirloomError
+from kernel.ids import ElderId, TenantId, elder_id
 from kernel.memory import Memory
 from kernel.ports import ChatOptions
-from kernel.prompt import chat_prompt
+from kernel.prompt import Prompts, chat_prompt
 from kernel.sample import Message
 from kernel.version import ModelVersion
 from modelserver.auth import Family, Provided
@@ -28,20 +28,49 @@ router = APIRouter(tags=["chat"])
 class Asked:
     """A question made ready for the engine."""
 
+    elder: ElderId
     version: ModelVersion
+    words: Prompts
+    question: str
     memories: list[Memory]
-    messages: tuple[Message, ...]
+    history: list[Message]
     options: ChatOptions
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return chat_prompt(
+            self.words,
+            system=self.version.system_prompt,
+            question=self.question,
+            memories=self.memories,
+            history=self.history,
+        )
+
+    def shorter(self) -> "Asked | None":
+        """Without the older half of what was said before; then without the last memory; then nothing is left."""
+        if self.history:
+            return replace(self, history=self.history[len(self.history) // 2 + len(self.history) % 2 :])
+        return replace(self, memories=self.memories[:-1]) if self.memories else None
+
+
+@dataclass(slots=True)
+class Answering:
+    """An answer under way: `asked` as it fitted into the model, and the pieces that are still to come."""
+
+    asked: Asked
+    piece: str | None = None  #: the next; None at the end
+    pieces: Iterator[str] = field(default_factory=lambda: iter(()))
 
 
 @router.post("/chat", response_model=ChatOut)
 async def chat(request: Request, said: ChatIn, services: Provided, tenant: Family) -> ChatOut | StreamingResponse:
     """With `stream`, server-sent events: `memories`, then `token` after `token`, then `done` (or `error`)."""
-    asked = await run_in_threadpool(_prepare, services, tenant, said)
-    if said.stream:
-        stream = _stream(services, asked, said.elder_id, language_of(request))
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-    return await run_in_threadpool(_answer, services, asked, said.elder_id)
+    async with services.turnstile.passed(tenant):
+        asked = await run_in_threadpool(_prepare, services, tenant, said)
+        if not said.stream:
+            return await run_in_threadpool(_answer, services, asked)
+    stream = _stream(services, tenant, asked, language_of(request))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 def _prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
@@ -49,26 +78,41 @@ def _prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     version = services.versions.active(tenant, elder.id)
     base = services.config.get_base_model(version.base)
     shown = services.config.get_recipe(base, threads=1).retrieved_memories
-    memories = services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else []
-    messages = chat_prompt(
-        services.config.get_prompts()[version.language],
-        system=version.system_prompt,
+    return Asked(
+        elder=elder.id,
+        version=version,
+        words=services.config.get_prompts()[version.language],
         question=said.message,
-        memories=memories,
+        memories=services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else [],
         history=[Message(role=turn.role, content=turn.content) for turn in said.conversation_history],
+        options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
     )
-    options = ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens)
-    return Asked(version=version, memories=memories, messages=messages, options=options)
 
 
-def _answer(services: Services, asked: Asked, elder: str) -> ChatOut:
-    text = "".join(services.engine.chat(asked.version, asked.messages, asked.options))
-    return _out(asked, elder, text.strip())
+def _begin(services: Services, answering: Answering) -> None:
+    """Up to the first piece: what does not fit into the model is asked again with less before it."""
+    while True:
+        asked = answering.asked
+        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+        try:
+            answering.piece = next(answering.pieces, None)
+            return
+        except ContextTooLong:
+            shorter = asked.shorter()
+            if shorter is None:
+                raise
+            answering.asked = shorter
 
 
-def _out(asked: Asked, elder: str, text: str) -> ChatOut:
+def _answer(services: Services, asked: Asked) -> ChatOut:
+    answering = Answering(asked)
+    _begin(services, answering)
+    return _out(answering.asked, "".join([answering.piece or "", *answering.pieces]).strip())
+
+
+def _out(asked: Asked, text: str) -> ChatOut:
     return ChatOut(
-        elder_id=elder,
+        elder_id=asked.elder,
         response=text,
         memory_ids=[memory.id for memory in asked.memories],
         memories=[MemoryOut(id=memory.id, text=memory.text) for memory in asked.memories],
@@ -76,25 +120,24 @@ def _out(asked: Asked, elder: str, text: str) -> ChatOut:
     )
 
 
-async def _stream(services: Services, asked: Asked, elder: str, language: str) -> AsyncIterator[str]:
+async def _stream(services: Services, tenant: TenantId, asked: Asked, language: str) -> AsyncIterator[str]:
     """A reader who goes away stops the generation: the engine's iterator is closed, whatever happens."""
     yield _frame("memories", {"memory_ids": [memory.id for memory in asked.memories]})
-    pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+    answering = Answering(asked)
     said: list[str] = []
     try:
-        while (piece := await run_in_threadpool(_next, pieces)) is not None:
-            said.append(piece)
-            yield _frame("token", {"text": piece})
-        yield _frame("done", _out(asked, elder, "".join(said).strip()).model_dump())
+        async with services.turnstile.passed(tenant):
+            await run_in_threadpool(_begin, services, answering)
+            while answering.piece is not None:
+                said.append(answering.piece)
+                yield _frame("token", {"text": answering.piece})
+                answering.piece = await run_in_threadpool(next, answering.pieces, None)
+            yield _frame("done", _out(answering.asked, "".join(said).strip()).model_dump())
     except HeirloomError as error:
         yield _frame("error", {"code": error.code, "message": error.message(language)})
     finally:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_close, pieces)
-
-
-def _next(pieces: Iterator[str]) -> str | None:
-    return next(pieces, None)
+            await run_in_threadpool(_close, answering.pieces)
 
 
 def _close(pieces: Iterator[str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 
@@ -74,7 +75,8 @@ async def events(request: Request, job_id: str, services: Provided, tenant: Fami
     `progress` whenever it changes; the stream ends with the job."""
     job = await run_in_threadpool(services.jobs.get, tenant, JobId(job_id))
     after = request.headers.get("last-event-id", "0")
-    stream = _events(services, tenant, job, int(after) if after.isdigit() else 0, language_of(request))
+    seen = int(after) if re.fullmatch(r"[0-9]{1,18}", after) else 0
+    stream = _events(services, tenant, job, seen, language_of(request))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

@@ -61,6 +61,18 @@ def test_the_index_is_synced_once(index):
     assert index.embeds - before == 3 * len(memories.items)
 
 
+def test_an_index_that_was_changed_or_lost_behind_its_back_is_made_again(index):
+    told = [Answer(question="The cat?", answer="Our cat was Ginger."), Answer(question="Bread?", answer="I baked it.")]
+    memories = collect_memories(told, elder_name="M", language="en")
+    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ElderId("lost"))
+    found = retriever.find("kitty", 2)
+    index.sync(TENANT, ElderId("lost"), digest="an older set", texts={})
+    assert retriever.find("kitty", 2) == found
+    index.delete(TENANT, ElderId("lost"))
+    assert retriever.find("kitty", 2) == found
+    assert index.nearest(TENANT, ElderId("lost"), "kitty", limit=9)
+
+
 def test_an_elder_without_memories_has_none_to_find(index):
     memories = collect_memories([], elder_name="Margaret", language="en")
     assert Retriever(memories, index=index, tenant=TENANT, elder=ELDER).find("boat", 3) == []

@@ -40,6 +40,9 @@ def test_the_exported_form_is_read_back() -> None:
         '{"question": "q"}',
         '{"question": "q", "answer": 3}',
         '{"answer": "a\\u0000b"}',
+        '{"answer": "half a character: \\ud800"}',
+        "[" * 200_000,
+        '{"messages": [{"role": "user", "content": "q"}]}',
     ],
 )
 def test_a_broken_line_is_named_by_its_number(bad: str) -> None:
@@ -70,3 +73,23 @@ def test_a_probe_without_expectations_is_unanswerable() -> None:
 def test_an_empty_file_is_said_to_be_empty() -> None:
     with pytest.raises(BadInput, match="empty"):
         read_answers(b"\n", max_answer_bytes=LIMIT)
+
+
+def test_a_conversation_gives_an_answer_for_each_turn() -> None:
+    said = [("system", "s"), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
+    line = {"messages": [{"role": role, "content": content} for role, content in said]}
+    answers = read_answers(_lines(line), max_answer_bytes=LIMIT)
+    assert [(one.question, one.answer) for one in answers] == [("q1", "a1"), ("q2", "a2")]
+
+
+def test_a_question_as_long_as_a_story_is_refused() -> None:
+    with pytest.raises(TooLarge):
+        make_answer("q" * 2_001, "a", max_answer_bytes=200_000)
+    with pytest.raises(BadInput):
+        make_answer("\ud800", "a", max_answer_bytes=LIMIT)
+
+
+def test_a_thousand_questions_are_enough() -> None:
+    assert len(read_probes(_lines(*[{"question": "q"}] * 1_000))) == 1_000
+    with pytest.raises(TooLarge):
+        read_probes(_lines(*[{"question": "q"}] * 1_001))
