@@ -124,7 +124,7 @@ def _start(family: Family) -> str:
     return str(family.start_training(ELDER, force=False)["job_id"])
 
 
-def _until_over(family: Family, job: str, *, seconds: float = 600) -> dict[str, Any]:
+def _until_over(family: Family, job: str, *, seconds: float = 1800) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def is_over() -> bool:

@@ -333,7 +333,7 @@ def test_chat_answers_from_the_elders_memories_and_lists_them(house: House) -> N
         "/chat", json={"elder_id": ELDER, "message": "第1个村子住过几年？", "conversation_history": []}
     ).json()
     assert answer["success"] is True and answer["generated_by_ai"] is True
-    assert len(answer["memory_ids"]) == 2 and answer["memories"][0]["text"] in answer["response"]
+    assert len(answer["memory_ids"]) == 3 and answer["memories"][0]["text"] in answer["response"]
     system = house.engine.asked[0][0]
     assert (system.role, system.content) == ("system", "你是李小明。")
 
