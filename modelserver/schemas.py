@@ -38,12 +38,16 @@ class NewAnswer(_Body):
 class Added(BaseModel):
     added: int
     total: int
+    personal: (
+        int  #: of the answers sent, those that hold what looks like an identity, card or phone number, or an email
+    )
 
 
 class AnswerOut(BaseModel):
     answer_id: str
     question: str
     answer: str
+    personal_data: list[str]  #: kinds of it found in the answer: bank_card, email, id_number, phone
 
 
 class AnswersOut(BaseModel):

@@ -272,6 +272,8 @@ def import_answers(
     client = shell.client()
     result = client.add_answers(elder, answers)
     shell.say("import.added", elder=elder, added=result["added"], total=result["total"])
+    if result["personal"]:
+        shell.say("import.personal", elder=elder, count=result["personal"])
     if held_out is not None:
         shell.say("import.questions", total=client.set_questions(elder, held_out)["total"])
 

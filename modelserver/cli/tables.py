@@ -46,7 +46,8 @@ def answers_table(answers: list[Json], words: Words) -> Table:
     table.add_column(words("table.question"))
     table.add_column(words("table.answer"))
     for one in answers:
-        table.add_row(one["answer_id"], *(escape(_beginning(one[part])) for part in ("question", "answer")))
+        flag = " ⚠" if one["personal_data"] else ""
+        table.add_row(one["answer_id"] + flag, *(escape(_beginning(one[part])) for part in ("question", "answer")))
     return table
 
 

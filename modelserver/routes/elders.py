@@ -1,12 +1,14 @@
 """Elders and what they told: create, list, delete; answers one by one or as a file, listed and taken back;
 questions to check the model with."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request
 
 from kernel.elder import Elder
 from kernel.ids import AnswerId, TenantId, elder_id
+from kernel.memory import Answer, personal_data
 from kernel.removal import remove_elder
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
@@ -79,7 +81,15 @@ def list_answers(
     told = services.elders.answers(tenant, known.id)
     page = told[offset : offset + limit]
     return AnswersOut(
-        answers=[AnswerOut(answer_id=one.id, question=one.question, answer=one.answer) for one in page],
+        answers=[
+            AnswerOut(
+                answer_id=one.id,
+                question=one.question,
+                answer=one.answer,
+                personal_data=list(personal_data(one.answer)),
+            )
+            for one in page
+        ],
         total=len(told),
     )
 
@@ -103,8 +113,7 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
 def add_answer(elder: str, new: NewAnswer, services: Provided, tenant: Family) -> Added:
     known = services.elders.get(tenant, elder_id(elder))
     answer = make_answer(new.question, new.answer, max_answer_bytes=services.settings.max_answer_bytes)
-    added = services.elders.add_answers(tenant, known.id, [answer])
-    return Added(added=added, total=services.elders.count_answers(tenant, known.id))
+    return _added(services, tenant, known, [answer])
 
 
 @router.post("/{elder}/answers/bulk", status_code=201)
@@ -112,8 +121,7 @@ def add_answers(elder: str, services: Provided, tenant: Family, lines: Lines = b
     """NDJSON, one {"question", "answer"} a line. A bad line is named, and then nothing is saved."""
     known = services.elders.get(tenant, elder_id(elder))
     answers = read_answers(lines, max_answer_bytes=services.settings.max_answer_bytes)
-    added = services.elders.add_answers(tenant, known.id, answers)
-    return Added(added=added, total=services.elders.count_answers(tenant, known.id))
+    return _added(services, tenant, known, answers)
 
 
 @router.put("/{elder}/questions")
@@ -123,6 +131,15 @@ def set_questions(elder: str, services: Provided, tenant: Family, lines: Lines =
     probes = read_probes(lines)
     services.elders.set_probes(tenant, known.id, probes)
     return Total(total=len(probes))
+
+
+def _added(services: Services, tenant: TenantId, elder: Elder, answers: Sequence[Answer]) -> Added:
+    """Personal data is the family's to keep or to take back; it is only said that it is there."""
+    return Added(
+        added=services.elders.add_answers(tenant, elder.id, answers),
+        total=services.elders.count_answers(tenant, elder.id),
+        personal=sum(bool(personal_data(one.answer)) for one in answers),
+    )
 
 
 def _out(services: Services, tenant: TenantId, elder: Elder) -> ElderOut:

@@ -315,6 +315,14 @@ def test_a_broken_line_is_named_and_nothing_of_the_file_is_kept(house: House) ->
     assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
 
 
+def test_personal_data_in_an_answer_is_pointed_out_and_the_answer_kept(house: House) -> None:
+    house.elder()
+    told = {"question": "电话？", "answer": "我的手机号是13812345678。"}
+    assert house.client.post(f"/elders/{ELDER}/answers", json=told).json() == {"added": 1, "total": 4, "personal": 1}
+    answers = house.client.get(f"/elders/{ELDER}/answers").json()["answers"]
+    assert [one["personal_data"] for one in answers] == [[], [], [], ["phone"]]
+
+
 def test_a_name_of_blanks_is_no_name(house: House) -> None:
     made = house.client.post("/elders", json={"elder_id": "blank", "name": "  ", "language": "zh"})
     assert made.status_code == 422 and house.client.get("/elders").json()["elders"] == []
@@ -453,6 +461,7 @@ def test_answers_are_listed_in_pages_with_their_ids(house: House) -> None:
         "answer_id": told[4]["answer_id"],
         "question": "第4个问题？",
         "answer": "我在第4个村子住过7年。",
+        "personal_data": [],
     }
     assert len({one["answer_id"] for one in told}) == 5
     assert house.client.get(f"/elders/{ELDER}/answers", params={"limit": 0}).status_code == 422

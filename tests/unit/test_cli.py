@@ -221,7 +221,7 @@ def test_import_sends_the_file_as_it_is_and_says_what_was_new(run: Run, tmp_path
 
     def handler(request: httpx.Request) -> httpx.Response:
         sent.append((request.method, request.url.path, request.read()))
-        return httpx.Response(201, json={"added": 1, "total": 7})
+        return httpx.Response(201, json={"added": 1, "total": 7, "personal": 0})
 
     code, out, _ = run("import", "E1", str(file), "--questions", str(questions), handler=handler)
     assert code == 0
@@ -290,7 +290,12 @@ def test_deleting_is_asked_about_first(
 
 
 def test_answers_are_listed_by_their_first_words(run: Run) -> None:
-    told = {"answer_id": "a_1", "question": "Where [red]?", "answer": "In Dunmore. " + "x" * 100}
+    told = {
+        "answer_id": "a_1",
+        "question": "Where [red]?",
+        "answer": "In Dunmore. " + "x" * 100,
+        "personal_data": ["phone"],
+    }
 
     def handler(request: httpx.Request) -> httpx.Response:
         assert dict(request.url.params) == {"limit": "1", "offset": "2"}
@@ -495,7 +500,7 @@ class _Server:
             return self.elder(request)
         if path == "/chat":
             return httpx.Response(200, text=_sse(("token", {"text": "Yes."}), ("done", {"memory_ids": ["m_1"]})))
-        return httpx.Response(201, json={"added": 0, "total": 42})
+        return httpx.Response(201, json={"added": 0, "total": 42, "personal": 0})
 
     def _next(self) -> dict[str, Any]:
         return self._progresses.pop(0) if len(self._progresses) > 1 else self._progresses[0]
