@@ -32,14 +32,6 @@ _PROBE = "Who are you? 你是谁？"
 _TOO_LONG = re.compile(r"exceed\w* the (available )?context|context_size_error")
 
 
-def _address(host: str) -> str:
-    """OLLAMA_HOST as Ollama itself reads it: the scheme and the port may be missing, and 0.0.0.0 is this machine."""
-    url = httpx.URL(host if "://" in host else f"http://{host}")
-    if url.port is None and "://" not in host:
-        url = url.copy_with(port=11434)
-    return str(url.copy_with(host="127.0.0.1") if url.host == "0.0.0.0" else url).rstrip("/")  # noqa: S104
-
-
 class OllamaEngine:
     """`timeout_seconds`: between two pieces, and for Ollama to load a model before the first."""
 
@@ -47,22 +39,21 @@ class OllamaEngine:
 
     def __init__(
         self,
-        host: str,
+        url: str,
         *,
         keep_alive: str = "30m",
         timeout_seconds: float = 120.0,
         context_tokens: int = 4096,
         temperature: float = 0.3,
     ) -> None:
-        address = _address(host)
         # No proxy from the environment: an elder's words go to this host alone.
         options: dict[str, Any] = {
             "timeout": httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
             "trust_env": False,
             "follow_redirects": False,
         }
-        self._client = ollama.Client(address, **options)
-        self._http = httpx.Client(base_url=address, **options)
+        self._client = ollama.Client(url, **options)
+        self._http = httpx.Client(base_url=url, **options)
         self._keep_alive = keep_alive
         self._context_tokens = context_tokens
         self._temperature = temperature

@@ -6,8 +6,9 @@ What shapes a model is not here but in training_config.yaml; changing a setting 
 import os
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ class Settings(BaseSettings):
     mongo_database: str = "heirloom"
     redis_url: str = Field(default="", repr=False)  #: "" for the embedded Redis
     chroma_url: str = ""  #: "" for the embedded Chroma
-    ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: "" for embedded llama.cpp
+    ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
     worker_processes: int = 2
@@ -46,6 +47,16 @@ class Settings(BaseSettings):
     max_import_bytes: int = 20_000_000
     max_loaded_models: int = 2
     context_tokens: int = 4096
+
+    @field_validator("ollama_host")
+    @classmethod
+    def _ollama_url(cls, host: str) -> str:
+        """As Ollama itself reads it: scheme and port may be missing, and 0.0.0.0 is this machine."""
+        if not host or "://" in host:
+            return host
+        if urlsplit(f"//{host}").port is None:
+            host += ":11434"
+        return "http://" + host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - to be connected to, not to listen on
 
     @property
     def url(self) -> str:

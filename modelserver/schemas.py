@@ -38,9 +38,7 @@ class NewAnswer(_Body):
 class Added(BaseModel):
     added: int
     total: int
-    personal: (
-        int  #: of the answers sent, those that hold what looks like an identity, card or phone number, or an email
-    )
+    personal: int  #: of the answers sent, those with personal data in them
 
 
 class AnswerOut(BaseModel):

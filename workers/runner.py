@@ -133,9 +133,8 @@ class Runner:
     def _tidy(self, job: Job) -> None:
         """Keep what this job and the completed one before it made; older artefacts only fill the disk."""
         jobs = self.jobs.of_elder(job.tenant, job.elder)
-        ours = [one for one in jobs if one.id == job.id]
-        past = [one for one in jobs if one.status is JobStatus.COMPLETED]
-        self.artifacts.tidy(job.tenant, job.elder, {step.key for one in ours + past[:1] for step in one.steps})
+        kept = [one for one in jobs if one.id == job.id or one.status is JobStatus.COMPLETED][:2]
+        self.artifacts.tidy(job.tenant, job.elder, {step.key for one in kept for step in one.steps})
 
     def event(self, job: Job, kind: str, **facts: Fact) -> None:
         self.jobs.add_event(job.tenant, job.id, kind=kind, at=self.clock(), facts=facts)

@@ -187,8 +187,8 @@ def _servers(settings: Settings, words: Words) -> Iterator[Finding]:
     for name, variable, wanted, embedded, ask in rows:
         yield _server(words, name, variable=variable, wanted=wanted, embedded=embedded, ask=ask)
     if settings.ollama_host:
-        url = settings.ollama_host if "://" in settings.ollama_host else f"http://{settings.ollama_host}"
-        yield _server(words, "Ollama", variable="OLLAMA_HOST", wanted=url, embedded="", ask=_ollama_version)
+        wanted = settings.ollama_host
+        yield _server(words, "Ollama", variable="OLLAMA_HOST", wanted=wanted, embedded="", ask=_ollama_version)
     else:
         yield Finding(part="Ollama", found=words("doctor.engine_embedded"), is_needed=False)
     yield _api(settings.api_url or running.get("url") or settings.url, words)

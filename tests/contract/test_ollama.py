@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.ollama import OllamaEngine, _address
+from adapters.ollama import OllamaEngine
 from kernel.errors import EngineUnavailable
 from kernel.ports import ChatOptions
 from kernel.sample import Message
@@ -39,19 +39,6 @@ def engine(ollama: OllamaDouble) -> Iterator[OllamaEngine]:
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return header_only(tmp_path_factory.mktemp("gguf") / "model.gguf")
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:11434"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
-        ("gpu:8080", "http://gpu:8080"),
-        ("https://ollama.example", "https://ollama.example"),
-    ],
-)
-def test_the_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
-    assert _address(host) == url
 
 
 def test_a_blob_is_sent_once(engine: OllamaEngine, ollama: OllamaDouble, gguf: Path) -> None:

@@ -88,3 +88,17 @@ def test_every_error_has_its_own_code_and_says_something_in_both_languages() -> 
         assert kind().message("en") and kind().message("zh") and by_code(kind.code).code == kind.code
     assert len(codes) == len(set(codes)) > 25
     assert "任务 j" in JobRunning(job_id="j").message("zh")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("gpu:8080", "http://gpu:8080"),
+        ("https://ollama.example", "https://ollama.example"),
+        ("", ""),
+    ],
+)
+def test_the_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
+    assert Settings(ollama_host=host).ollama_host == url

@@ -18,14 +18,7 @@ from transformers import AutoTokenizer, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from adapters.program import Say, program_main
-from workers.programs.training import (
-    TellProgress,
-    common_arguments,
-    cost,
-    keep_multiplied_weights_in_bf16,
-    last_loss,
-    load_base,
-)
+from workers.programs.training import TellProgress, common_arguments, cost, last_loss, load_base_to_train
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -45,9 +38,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def _trainer(request: dict[str, Any], say: Say) -> DPOTrainer:
-    base = load_base(request["base"])
-    keep_multiplied_weights_in_bf16(base)
-    model = PeftModel.from_pretrained(base, request["adapter"], is_trainable=True)
+    model = PeftModel.from_pretrained(load_base_to_train(request["base"]), request["adapter"], is_trainable=True)
     arguments = DPOConfig(
         **common_arguments(request, "dpo"),
         beta=request["dpo"]["beta"],

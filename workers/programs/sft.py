@@ -21,9 +21,8 @@ from workers.programs.training import (
     TellProgress,
     common_arguments,
     cost,
-    keep_multiplied_weights_in_bf16,
     last_loss,
-    load_base,
+    load_base_to_train,
 )
 
 _WARM_UP = 0.03  #: share of the steps
@@ -90,9 +89,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
-    base = load_base(request["base"])
-    keep_multiplied_weights_in_bf16(base)
-    model = get_peft_model(base, lora_config(request["lora"]))
+    model = get_peft_model(load_base_to_train(request["base"]), lora_config(request["lora"]))
     arguments = SFTConfig(
         **common_arguments(request, "sft"),
         lr_scheduler_type="cosine",

@@ -35,16 +35,18 @@ def load_base(folder: str) -> PreTrainedModel:
     return model.to("cuda") if is_gpu else model
 
 
-def keep_multiplied_weights_in_bf16(model: PreTrainedModel) -> None:
-    """On a CPU that multiplies bf16: autocast would turn each frozen matrix into bf16 again at every step.
+def load_base_to_train(folder: str) -> PreTrainedModel:
+    """The frozen weights under an adapter. A CPU that multiplies bf16 has its matrices in bf16: autocast would make
+    them so again at every step.
 
     A head that is tied to the embedding gets a copy of its own: what is added up between the layers stays fp32.
     """
-    if torch.cuda.is_available() or not is_bf16():
-        return
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            module.weight = torch.nn.Parameter(module.weight.to(torch.bfloat16), requires_grad=False)
+    model = load_base(folder)
+    if is_bf16() and not torch.cuda.is_available():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.weight = torch.nn.Parameter(module.weight.to(torch.bfloat16), requires_grad=False)
+    return model
 
 
 def common_arguments(request: dict[str, Any], section: str) -> dict[str, Any]:
