@@ -30,7 +30,8 @@ def ask(client: Client, elder: str, question: str, history: list[Json], *, conso
 
 
 def converse(client: Client, elder: str, *, console: Console, words: Words) -> None:
-    """Until an empty line, Ctrl-D or Ctrl-C."""
+    """Until an empty line, Ctrl-D or Ctrl-C. Nobody is greeted by an elder who has no model yet."""
+    client.model(elder)
     console.print(words("chat.hello", elder=elder), style="dim", markup=False)
     history: list[Json] = []
     while True:

@@ -251,6 +251,13 @@ def test_chat_streams_the_answer_and_shows_its_memories(run: Run) -> None:
     assert (code, out) == (0, "In [red] 1938.\nmemories: m_1\n")
 
 
+def test_an_elder_without_a_model_greets_nobody(run: Run) -> None:
+    refused = {"error": {"code": "model_not_found", "message": "None.", "details": {"elder": "E1"}}}
+    code, out, err = run("chat", "E1", handler=lambda request: httpx.Response(404, json=refused))
+    assert (code, out) == (1, "")
+    assert "heirloom train E1" in err
+
+
 def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
     stream = _sse(("token", {"text": "In"}), ("error", {"code": "engine_unavailable", "message": "No engine."}))
     code, out, err = run("chat", "E1", "When?", handler=lambda request: httpx.Response(200, text=stream))
