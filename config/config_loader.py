@@ -54,6 +54,10 @@ class ConfigLoader:
     def get_base_models(self) -> list[BaseModel]:
         return [self.get_base_model(key) for key in self._config["base_models"]]
 
+    def get_rerankers(self) -> dict[str, BaseModel]:
+        """By language."""
+        return {language: self.get_base_model(key) for language, key in self._config["rerankers"].items()}
+
     def get_training_config(self, key: str) -> dict[str, Any]:
         """Defaults, then what the registry says for this base model, then the environment."""
         return self._section("training", key)

@@ -27,6 +27,7 @@ from kernel.ports import (
     Engine,
     GraphIndexer,
     Report,
+    Reranker,
     Teacher,
     Trainer,
     VectorIndex,
@@ -62,6 +63,7 @@ class Desk:
     teacher: Teacher
     embedder: Embedder
     index: VectorIndex
+    reranker: Reranker
     indexer: GraphIndexer
     trainer: Trainer
     engine: Engine
@@ -73,7 +75,7 @@ class Desk:
     report: Report
 
     def retriever(self, memories: Memories) -> Retriever:
-        return Retriever(memories, index=self.index, tenant=self.tenant, elder=self.elder)
+        return Retriever(memories, index=self.index, reranker=self.reranker, tenant=self.tenant, elder=self.elder)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,6 +154,7 @@ PIPELINE: tuple[Stage, ...] = (
             {language: asdict(prompts) for language, prompts in desk.prompts.items()},
             asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,
+            desk.reranker.model(desk.language),
             desk.recipe.seed,
         ],
     ),
@@ -251,6 +254,7 @@ PIPELINE: tuple[Stage, ...] = (
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
             desk.recipe.retrieved_memories,
+            desk.reranker.model(desk.language),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],

@@ -198,6 +198,19 @@ class VectorIndex(Protocol):
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 
+class Reranker(Protocol):
+    """Reads what retrieval found, and says what the question is about."""
+
+    def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
+        """How much likelier the question becomes after reading each text, in nats; [] where no model is there.
+
+        Raises EngineUnavailable.
+        """
+
+    def model(self, language: str) -> str:
+        """The key of the base model that reads this language; "" for none."""
+
+
 class GraphIndexer(Protocol):
     def index(self, notes: Notes, *, scratch: Path, report: Report) -> EntityGraph: ...
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.ids import ElderId, TenantId, digest
@@ -19,13 +19,16 @@ from kernel.language import tokens
 from kernel.memory import Memories, Memory, memories_digest
 
 if TYPE_CHECKING:
-    from kernel.ports import VectorIndex
+    from kernel.ports import Reranker, VectorIndex
 
 #: Of a full word match against one standard deviation of similarity. Top-3 recall is the same from 1 to 5.
 WORDS_WEIGHT = 3.0
 #: In the same unit: a best memory that scores so high, and so far above the next, is surely meant. Of the sample
 #: elders' held-out questions 0.74 (en) and 0.76 (zh) find one, always the right one; of the unanswerable, 0.15.
 SURE, APART = 4.0, 1.5
+#: Where no memory stands out, those that would be shown are read: a nat of likelihood in the same unit, and the
+#: score from which the best is shown alone after all. 0.2 to 0.5 of a nat do as well.
+NAT_WEIGHT, READ_SURE = 0.3, 5.0
 MOST_VIEWS = 300  #: nearest views asked of the index
 #: BM25 (Robertson & Zaragoza 2009): saturation k1, and a weak length normalisation, as memories are short.
 K1, B = 1.2, 0.4
@@ -45,9 +48,13 @@ _ADDRESS = re.compile(
 class Retriever:
     """Searches one elder's memories. Each question finds the index up to date, whoever changed or lost it."""
 
-    def __init__(self, memories: Memories, *, index: VectorIndex, tenant: TenantId, elder: ElderId) -> None:
+    def __init__(
+        self, memories: Memories, *, index: VectorIndex, reranker: Reranker, tenant: TenantId, elder: ElderId
+    ) -> None:
         self._memories = memories.items
+        self._language = memories.language
         self._index = index
+        self._reranker = reranker
         self._tenant = tenant
         self._elder = elder
         self._digest = digest(memories_digest(memories), "views/1")
@@ -70,8 +77,17 @@ class Retriever:
             similarity + WORDS_WEIGHT * overlap
             for similarity, overlap in zip(similarities, self._overlaps(heard), strict=True)
         ]
-        best = sorted(range(len(scores)), key=lambda number: -scores[number])[:limit]
-        if may_be_alone and _is_sure([scores[number] for number in best]):
+        best = _best_first(range(len(scores)), scores)[:limit]
+        is_alone = _stands_out([scores[number] for number in best])
+        if len(best) > 1 and not is_alone:
+            read = self._reranker.likelihoods(
+                heard, [self._memories[number].answer for number in best], language=self._language
+            )
+            for number, likelihood in zip(best, read, strict=False):
+                scores[number] += NAT_WEIGHT * likelihood
+            best = _best_first(best, scores)
+            is_alone = bool(read) and scores[best[0]] >= READ_SURE
+        if may_be_alone and is_alone:
             best = best[:1]
         return [self._memories[number] for number in best]
 
@@ -92,7 +108,11 @@ class Retriever:
         return [max(column) for column in zip(*(index.shares(words) for index in self._words), strict=True)]
 
 
-def _is_sure(scores: Sequence[float]) -> bool:
+def _best_first(numbers: Iterable[int], scores: Sequence[float]) -> list[int]:
+    return sorted(numbers, key=lambda number: -scores[number])
+
+
+def _stands_out(scores: Sequence[float]) -> bool:
     """`scores`: best first."""
     return len(scores) > 1 and scores[0] >= SURE and scores[0] - scores[1] >= APART
 

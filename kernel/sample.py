@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
+_MAY_BE_ALONE = 0.6  #: of the questions that retrieval is sure of; of those without an answer half as many
 _NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
@@ -193,11 +194,11 @@ def _sample(
 def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) -> list[Memory]:
     """As in chat, best first; the right memory always among it.
 
-    A memory shown alone is always the answer. A question without one shows `shown`, and so does every second of the
-    others, in one of three not at its head: a family's questions do not quote the memory as ours do, so retrieval
-    is less often sure of them, and less often right.
+    Our questions quote the memory more than a family's do, so retrieval is sure of more of them, and right more
+    often: a share of them shows `shown` memories all the same, one in three of those with the right one not at the
+    head. A memory shown alone is mostly the answer, and not always.
     """
-    may_be_alone = draft.memory is not None and rng.random() < 0.5
+    may_be_alone = rng.random() < (_MAY_BE_ALONE if draft.memory else _MAY_BE_ALONE / 2)
     found = retriever.find(draft.question, shown, may_be_alone=may_be_alone)
     if draft.memory is None or found == [draft.memory]:
         return found

@@ -12,13 +12,14 @@ from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.reranker import QueryLikelihoodReranker
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, VectorIndex, Versions
+from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, Reranker, VectorIndex, Versions
 from kernel.retrieval import Retriever
 from modelserver.turnstile import Turnstile
 
@@ -40,13 +41,14 @@ class Services:
     doorbell: Doorbell
     engine: Engine
     index: VectorIndex
+    reranker: Reranker
     checks: dict[str, Check]
     clock: Clock
     retrievers: "Retrievers" = field(init=False)
     turnstile: Turnstile = field(default_factory=Turnstile)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index))
+        object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index, self.reranker))
 
     @property
     def models(self) -> ModelManager:
@@ -56,8 +58,8 @@ class Services:
 class Retrievers:
     """The memories that chat searches: always the elder's answers as they are now, not as they were trained on."""
 
-    def __init__(self, elders: Elders, index: VectorIndex, *, kept: int = 64) -> None:
-        self._elders, self._index, self._limit = elders, index, kept
+    def __init__(self, elders: Elders, index: VectorIndex, reranker: Reranker, *, kept: int = 64) -> None:
+        self._elders, self._index, self._reranker, self._limit = elders, index, reranker, kept
         self._kept: OrderedDict[tuple[TenantId, ElderId], _Kept] = OrderedDict()
         self._lock = Lock()
 
@@ -75,7 +77,8 @@ class Retrievers:
             return kept.retriever
 
     def _open(self, tenant: TenantId, elder: ElderId) -> Retriever:
-        return Retriever(memories_of(self._elders, tenant, elder), index=self._index, tenant=tenant, elder=elder)
+        memories = memories_of(self._elders, tenant, elder)
+        return Retriever(memories, index=self._index, reranker=self._reranker, tenant=tenant, elder=elder)
 
 
 @dataclass
@@ -107,9 +110,10 @@ def open_services(settings: Settings) -> Services:
         context_tokens=settings.context_tokens,
         max_loaded=settings.max_loaded_models,
     )
+    config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
     return Services(
         settings=settings,
-        config=ConfigLoader(settings.config_file, model_dir=settings.model_dir),
+        config=config,
         families=MongoFamilies(database),
         elders=MongoElders(database),
         jobs=MongoJobs(database),
@@ -118,6 +122,7 @@ def open_services(settings: Settings) -> Services:
         doorbell=doorbell,
         engine=engine,
         index=index,
+        reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
         checks={
             "store": lambda: ping(database),
             "queue": doorbell.check,

@@ -15,6 +15,7 @@ from kernel.ports import (
     Engine,
     GraphIndexer,
     Report,
+    Reranker,
     Teacher,
     Trainer,
     VectorIndex,
@@ -23,6 +24,7 @@ from kernel.ports import (
 from kernel.recipe import Recipe
 
 NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "evaluate")
+NEEDS_RERANKER = ("make_samples", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class DeskMaker:
     teacher: Teacher
     embedder: Embedder
     index: VectorIndex
+    reranker: Reranker
     indexer: GraphIndexer
     trainer: Trainer
     engine: Engine
@@ -58,6 +61,7 @@ class DeskMaker:
             teacher=self.teacher,
             embedder=self.embedder,
             index=self.index,
+            reranker=self.reranker,
             indexer=self.indexer,
             trainer=self.trainer,
             engine=self.engine,
@@ -70,7 +74,9 @@ class DeskMaker:
         )
 
     def prepare(self, stage: Stage, desk: Desk) -> None:
-        """Before a stage that loads the base model: is it there, and is there memory for it?"""
+        """Before a stage that loads a base model: is it there, and is there memory for it?"""
+        if stage.name in NEEDS_RERANKER and desk.language in (readers := self.config.get_rerankers()):
+            self.bases.prepare(readers[desk.language], desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):

@@ -14,6 +14,7 @@ from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
 from adapters.mongo import MongoElders, MongoJobs, MongoVersions, connect
+from adapters.reranker import QueryLikelihoodReranker
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.builtin_teacher import BuiltinTeacher
@@ -54,14 +55,16 @@ def open_workshop(settings: Settings, *, owner: str) -> Workshop:
 def _desks(settings: Settings, elders: MongoElders, versions: MongoVersions) -> DeskMaker:
     embedder = E5Embedder()
     chroma = urlsplit(settings.chroma_url)
+    config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
     return DeskMaker(
-        config=ConfigLoader(settings.config_file, model_dir=settings.model_dir),
+        config=config,
         threads=settings.threads,
         elders=elders,
         versions=versions,
         teacher=BuiltinTeacher(OfflineEntityFinder()),
         embedder=embedder,
         index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
+        reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
         indexer=GraphRagIndexer(),
         trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
         engine=open_engine(

@@ -23,7 +23,7 @@ from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
-from tests.fakes import MemoryIndex
+from tests.fakes import MemoryIndex, Reads
 from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryVersions
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -90,6 +90,7 @@ class House:
             doorbell=self.bell,
             engine=self.engine,  # type: ignore[arg-type]
             index=MemoryIndex(Letters()),
+            reranker=Reads(),
             checks={"engine": self.engine.check},
             clock=lambda: NOW,
         )

@@ -7,7 +7,7 @@ from kernel.ids import ElderId, TenantId
 from kernel.memory import Answer, collect_memories
 from kernel.retrieval import Bm25, Retriever
 from tests.elders import held_out, sample_memories
-from tests.fakes import MemoryIndex
+from tests.fakes import MemoryIndex, Reads
 
 TENANT, ELDER = TenantId("hale"), ElderId("margaret")
 
@@ -24,7 +24,7 @@ def index():
 
 @pytest.fixture(scope="module")
 def retriever(language, index):
-    return Retriever(sample_memories(language), index=index, tenant=TENANT, elder=ElderId(language))
+    return Retriever(sample_memories(language), index=index, reranker=Reads(), tenant=TENANT, elder=ElderId(language))
 
 
 def test_a_question_never_seen_finds_its_memory_among_the_first_three(retriever, language):
@@ -54,7 +54,7 @@ def test_a_memory_that_stands_out_is_found_alone_and_is_the_right_one(retriever,
 
 def test_the_index_is_synced_once(index):
     memories = sample_memories("en")
-    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ELDER)
+    retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ELDER)
     before = index.embeds
     retriever.find("boat", 1)
     retriever.find("school", 1)
@@ -64,7 +64,7 @@ def test_the_index_is_synced_once(index):
 def test_an_index_that_was_changed_or_lost_behind_its_back_is_made_again(index):
     told = [Answer(question="The cat?", answer="Our cat was Ginger."), Answer(question="Bread?", answer="I baked it.")]
     memories = collect_memories(told, elder_name="M", language="en")
-    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ElderId("lost"))
+    retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ElderId("lost"))
     found = retriever.find("kitty", 2)
     index.sync(TENANT, ElderId("lost"), digest="an older set", texts={})
     assert retriever.find("kitty", 2) == found
@@ -75,7 +75,7 @@ def test_an_index_that_was_changed_or_lost_behind_its_back_is_made_again(index):
 
 def test_an_elder_without_memories_has_none_to_find(index):
     memories = collect_memories([], elder_name="Margaret", language="en")
-    assert Retriever(memories, index=index, tenant=TENANT, elder=ELDER).find("boat", 3) == []
+    assert Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ELDER).find("boat", 3) == []
 
 
 def test_a_grandchilds_grandpa_is_the_elders_husband(index):
@@ -85,9 +85,50 @@ def test_a_grandchilds_grandpa_is_the_elders_husband(index):
         Answer(question="Did you keep a garden?", answer="I grew dahlias as big as dinner plates."),
     ]
     memories = collect_memories(answers, elder_name="Margaret", language="en")
-    retriever = Retriever(memories, index=index, tenant=TENANT, elder=ElderId("grandpa"))
+    retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ElderId("grandpa"))
     assert "Arthur" in retriever.find("Where did you first see Grandpa?", 1)[0].answer
     assert "Josiah" in retriever.find("What was your grandfather's work?", 1)[0].answer
+
+
+SEA = [
+    Answer(question="Did you fish?", answer="Father's boat was the Kittiwake, and I mended the nets."),
+    Answer(question="Did you swim?", answer="I swam off Father's boat when I was six."),
+    Answer(question="Did you keep a garden?", answer="I grew dahlias as big as dinner plates."),
+]
+
+
+def over_the_sea(index, elder, **nats):
+    memories = collect_memories(SEA, elder_name="Margaret", language="en")
+    reranker = Reads(**nats)
+    return Retriever(memories, index=index, reranker=reranker, tenant=TENANT, elder=ElderId(elder)), reranker
+
+
+def test_where_no_memory_stands_out_the_likeliest_after_reading_is_first(index):
+    unread, _ = over_the_sea(index, "unread")
+    first, second = unread.find("Father's boat?", 2)
+    for likeliest in (first, second):
+        word = "Kittiwake" if "Kittiwake" in likeliest.answer else "swam"
+        read, _ = over_the_sea(index, word, **{word: 4.0})
+        assert read.find("Father's boat?", 2)[0] == likeliest
+
+
+def test_a_memory_that_reading_makes_sure_of_is_found_alone(index):
+    read, _ = over_the_sea(index, "sure", Kittiwake=30.0)
+    assert ["Kittiwake" in memory.answer for memory in read.find("Father's boat?", 3)] == [True]
+    assert len(read.find("Father's boat?", 3, may_be_alone=False)) == 3
+    read, _ = over_the_sea(index, "unsure", Kittiwake=0.1)
+    assert len(read.find("Father's boat?", 3)) == 3
+
+
+def test_nothing_is_read_where_a_memory_stands_out_or_there_is_nothing_to_choose(index, language):
+    reranker = Reads(a=1.0)
+    retriever = Retriever(
+        sample_memories(language), index=index, reranker=reranker, tenant=TENANT, elder=ElderId(language)
+    )
+    memory = sample_memories(language).items[0]
+    retriever.find("boat 船", 1)
+    assert retriever.find(memory.question, 3) == [memory]
+    assert reranker.reads == 0
 
 
 def test_a_question_of_unknown_words_weighs_little():

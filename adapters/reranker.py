@@ -1,0 +1,122 @@
+"""The reranker: a small base model reads each memory, and says how likely the question is after it.
+
+log P(question | memory) - log P(question), in nats: the query likelihood of Sachan et al. 2022 ("Improving Passage
+Retrieval with Zero-Shot Question Generation"), less what is likely whatever was read; so it also says whether
+anything fits. The model is an untrained one, shared by all families, and embedded, whichever engine chats.
+"""
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.local_model import load
+from adapters.seats import Seats
+from kernel.recipe import BaseModel
+
+_ROOM = 320  #: tokens of one memory and the question
+_QUESTION = 96  #: tokens of a question; what is longer is cut
+_SEATS = 24  #: memories kept read: 180 MB of SmolLM2-135M's cache
+_FORMS = {
+    "en": ("Grandmother tells: {}", "\nThe grandchild asked:", " {}"),
+    "zh": ("奶奶说：{}", "\n孙子问：", "{}"),
+}
+_NOTHING = "..."
+
+
+class QueryLikelihoodReranker:
+    """Implements kernel.ports.Reranker. A model is loaded at its first question, and kept."""
+
+    def __init__(self, models: Mapping[str, BaseModel], *, threads: int) -> None:
+        """`models`: by language."""
+        self._models = models
+        self._threads = threads
+        self._readers: dict[str, _Reader] = {}
+        self._lock = Lock()
+        self.close = weakref.finalize(self, _unload, self._readers)  #: at the process's end, too
+
+    def model(self, language: str) -> str:
+        return self._models[language].key if language in self._models else ""
+
+    def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
+        if language not in self._models or not self._models[language].gguf_path.is_file():
+            return []
+        with self._lock:
+            if language not in self._readers:
+                gguf = self._models[language].gguf_path
+                self._readers[language] = _Reader(gguf, language=language, threads=self._threads)
+            return self._readers[language].likelihoods(question, texts)
+
+
+class _Reader:
+    """One model, one question at a time. What was read stays in its seat until others need it: a question about the
+    same memories costs the question's tokens only.
+    """
+
+    def __init__(self, gguf: Path, *, language: str, threads: int) -> None:
+        """Raises EngineUnavailable."""
+        self._tells, self._asks, self._asked = _FORMS.get(language, _FORMS["en"])
+        self._held: OrderedDict[str, _Held] = OrderedDict()  # by text, the longest unread first
+        with ExitStack() as kept:
+            self._llama = kept.enter_context(closing(load(gguf, threads=threads, context_tokens=1)))
+            seats = Seats(self._llama, count=_SEATS, room=_ROOM, batch=_ROOM, threads=threads)
+            self._seats = kept.enter_context(closing(seats))
+            self.close = kept.pop_all().close
+
+    def likelihoods(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Of each text, in nats."""
+        asked = self._tokens(self._asked.format(question))[:_QUESTION]
+        nothing, *found = [self._log_likelihood(asked, self._read(text)) for text in (_NOTHING, *texts)]
+        return [one - nothing for one in found]
+
+    def _log_likelihood(self, asked: Sequence[int], held: "_Held") -> float:
+        """log P(asked | what is held), in nats."""
+        tokens = [held.last, *asked[:-1]]
+        logits = self._seats.compute([(held.seat, held.length + at, token, True) for at, token in enumerate(tokens)])
+        self._seats.forget(held.seat, held.length)
+        return sum(map(_log_probability, logits, asked))
+
+    def _read(self, text: str) -> "_Held":
+        """The text in a seat. It is computed by itself, so that what comes of it never depends on the others."""
+        if text not in self._held:
+            *read, last = self._before(text)
+            seat = len(self._held) if len(self._held) < _SEATS else self._held.popitem(last=False)[1].seat
+            self._seats.forget(seat)
+            self._seats.compute([(seat, at, token, False) for at, token in enumerate(read)])
+            self._held[text] = _Held(seat=seat, length=len(read), last=last)
+        self._held.move_to_end(text)
+        return self._held[text]
+
+    def _before(self, text: str) -> list[int]:
+        """What is read before the question; a long memory's end is left out."""
+        asks = self._tokens(self._asks)
+        return self._tokens(self._tells.format(text), begin=True)[: _ROOM - _QUESTION - len(asks)] + asks
+
+    def _tokens(self, text: str, *, begin: bool = False) -> list[int]:
+        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=begin, special=False)
+        return tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """`length` tokens of a text are in the seat; its `last` one is computed again with each question."""
+
+    seat: int
+    length: int
+    last: int
+
+
+def _unload(readers: dict[str, _Reader]) -> None:
+    while readers:
+        readers.popitem()[1].close()
+
+
+def _log_probability(logits: NDArray[np.float32], token: int) -> float:
+    highest = logits.max()
+    return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))

@@ -1,0 +1,68 @@
+"""What reading promises, with a real small model: the memory that answers a question makes it likelier."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapters.embedder import E5Embedder
+from adapters.reranker import QueryLikelihoodReranker
+from config.config_loader import ConfigLoader
+from config.settings import ROOT
+from kernel.ids import ElderId, TenantId
+from kernel.recipe import BaseModel
+from kernel.retrieval import Retriever
+from tests.elders import held_out, sample_memories
+from tests.engine_fixtures import smollm2
+from tests.fakes import MemoryIndex, Reads
+
+TEXTS = ["Our dog Bramble could open the pantry door.", "I worked in a bakery, up at four each morning.", "It rained."]
+
+
+def base(gguf: Path) -> BaseModel:
+    config = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=Path(), environ={})
+    return replace(config.get_rerankers()["en"], gguf_path=gguf)
+
+
+@pytest.fixture(scope="module")
+def reranker() -> Iterator[QueryLikelihoodReranker]:
+    with closing(QueryLikelihoodReranker({"en": base(smollm2())}, threads=2)) as reranker:
+        yield reranker
+
+
+def test_the_text_that_answers_makes_the_question_likeliest(reranker: QueryLikelihoodReranker) -> None:
+    for question, answer in (("What was your dog's name?", 0), ("What time did you start your job?", 1)):
+        found = reranker.likelihoods(question, TEXTS, language="en")
+        assert max(range(3), key=found.__getitem__) == answer
+        assert found[answer] > 0
+
+
+def test_each_text_is_read_by_itself(reranker: QueryLikelihoodReranker) -> None:
+    together = reranker.likelihoods("Did you have a dog?", TEXTS * 2, language="en")
+    alone = [reranker.likelihoods("Did you have a dog?", [text], language="en")[0] for text in TEXTS * 2]
+    assert together == alone
+    assert reranker.likelihoods("Did you have a dog?", [], language="en") == []
+
+
+def test_a_long_memory_and_a_long_question_are_cut(reranker: QueryLikelihoodReranker) -> None:
+    found = reranker.likelihoods("And then? " * 500, ["We sailed on. " * 500, ""], language="en")
+    assert len(found) == 2
+
+
+def test_without_a_model_for_the_language_nothing_is_read(tmp_path: Path) -> None:
+    reranker = QueryLikelihoodReranker({"en": base(tmp_path / "not-made-yet.gguf")}, threads=1)
+    assert reranker.likelihoods("Did you have a dog?", TEXTS, language="en") == []
+    assert reranker.likelihoods("你养过狗吗？", TEXTS, language="zh") == []
+    assert reranker.model("zh") == ""
+
+
+def test_reading_finds_more_of_the_right_memories_first(reranker: QueryLikelihoodReranker) -> None:
+    memories, asked, index = sample_memories("en"), held_out("en"), MemoryIndex(E5Embedder())
+
+    def right(using: QueryLikelihoodReranker | Reads) -> int:
+        retriever = Retriever(memories, index=index, reranker=using, tenant=TenantId("t"), elder=ElderId("e"))
+        return sum(retriever.find(one.question, 3)[0].id == one.memory for one in asked)
+
+    assert right(reranker) > right(Reads())
