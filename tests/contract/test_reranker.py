@@ -58,6 +58,7 @@ def test_without_a_model_for_the_language_nothing_is_read(tmp_path: Path) -> Non
     assert reranker.model("zh") == ""
 
 
+@pytest.mark.slow
 def test_reading_finds_more_of_the_right_memories_first(reranker: QueryLikelihoodReranker) -> None:
     memories, asked, index = sample_memories("en"), held_out("en"), MemoryIndex(E5Embedder())
 
