@@ -67,7 +67,7 @@ class Retriever:
     def find(self, question: str, limit: int, *, may_be_alone: bool = True) -> list[Memory]:
         """At most `limit` memories, best first; the best alone where it is surely meant (see SURE).
 
-        Raises EngineUnavailable.
+        Without `may_be_alone` nothing is read either. Raises EngineUnavailable.
         """
         if not self._memories:
             return []
@@ -79,7 +79,7 @@ class Retriever:
         ]
         best = _best_first(range(len(scores)), scores)[:limit]
         is_alone = _stands_out([scores[number] for number in best])
-        if len(best) > 1 and not is_alone:
+        if may_be_alone and len(best) > 1 and not is_alone:
             read = self._reranker.likelihoods(
                 heard, [self._memories[number].answer for number in best], language=self._language
             )

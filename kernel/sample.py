@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
-_MAY_BE_ALONE = 0.6  #: of the questions that retrieval is sure of; of those without an answer half as many
+_MAY_BE_ALONE = {True: 0.7, False: 0.45}  #: share of the questions with an answer, and of those without
 _NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
@@ -198,7 +198,7 @@ def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) 
     often: a share of them shows `shown` memories all the same, one in three of those with the right one not at the
     head. A memory shown alone is mostly the answer, and not always.
     """
-    may_be_alone = rng.random() < (_MAY_BE_ALONE if draft.memory else _MAY_BE_ALONE / 2)
+    may_be_alone = rng.random() < _MAY_BE_ALONE[draft.memory is not None]
     found = retriever.find(draft.question, shown, may_be_alone=may_be_alone)
     if draft.memory is None or found == [draft.memory]:
         return found
