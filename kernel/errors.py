@@ -20,6 +20,9 @@
     │   ├── StageFailed             a stage's own work went wrong
     │   │   ├── ConversionMismatch
     │   │   └── StageKeepsDying
+    │   ├── TeacherMisconfigured    its address, key, model or credit
+    │   ├── TeacherRefused          one task, for what is in it
+    │   ├── BudgetSpent             of one job, for its teacher
     │   ├── BaseModelMissing
     │   └── NotEnoughMemory         RAM or VRAM
     ├── Transient                   the same call may succeed later              HTTP 503
@@ -28,6 +31,7 @@
     │   ├── NoWorkers
     │   ├── EngineUnavailable
     │   ├── TeacherUnavailable
+    │   ├── TeacherGarbled          a reply that cannot be used
     │   └── NoDiskSpace                                                          HTTP 507
     ├── Cancelled                   a person asked for it
     └── LeaseLost                   another worker owns the job: stop, write nothing
@@ -202,6 +206,27 @@ class StageKeepsDying(StageFailed):
     zh = "“{stage}”阶段已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
 
 
+class TeacherMisconfigured(Permanent):
+    """The teacher model cannot be asked: {reason}. Then start again: what it replied is kept."""
+
+    code = "teacher_misconfigured"
+    zh = "无法向教师模型提问：{reason}。改正后重新开始即可：已得到的回复都已保存。"
+
+
+class TeacherRefused(Permanent):
+    """The teacher model refused to work on one memory ({purpose})."""
+
+    code = "teacher_refused"
+    zh = "教师模型拒绝处理其中一条记忆（{purpose}）。"
+
+
+class BudgetSpent(Permanent):
+    """This job may ask its teacher model for {limit}, and has: raise {setting}, then start again. Nothing is lost."""
+
+    code = "budget_spent"
+    zh = "这次任务向教师模型提问的上限（{limit}）已用完：请调高 {setting} 后重新开始，已得到的回复不会丢失。"
+
+
 class BaseModelMissing(Permanent):
     """Base model {model} is not on this machine. {how}"""
 
@@ -257,6 +282,13 @@ class TeacherUnavailable(Transient):
 
     code = "teacher_unavailable"
     zh = "教师模型没有响应：{reason}"
+
+
+class TeacherGarbled(Transient):
+    """The teacher model gave {reason}. Try again, or choose another model."""
+
+    code = "teacher_garbled"
+    zh = "教师模型给出了{reason}。请重试，或换一个模型。"
 
 
 class NoDiskSpace(Transient):
