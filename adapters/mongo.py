@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -124,6 +124,13 @@ class MongoElders:
     def all(self, tenant: TenantId) -> list[Elder]:
         with translated():
             return [decode(Elder, row) for row in self._database.elders.find(of_tenant(tenant)).sort("created_at")]
+
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        told = {"consent": asdict(consent) if consent else None}
+        with translated():
+            found = self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": told})
+        if not found.matched_count:
+            raise ElderNotFound(elder=elder)
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         if not answers:

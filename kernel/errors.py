@@ -20,6 +20,7 @@
     │   ├── StageFailed             a stage's own work went wrong
     │   │   ├── ConversionMismatch
     │   │   └── StageKeepsDying
+    │   ├── ConsentMissing                                                       HTTP 403
     │   ├── TeacherMisconfigured    its address, key, model or credit
     │   ├── TeacherRefused          one task, for what is in it
     │   ├── BudgetSpent             of one job, for its teacher
@@ -206,8 +207,20 @@ class StageKeepsDying(StageFailed):
     zh = "“{stage}”阶段已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
 
 
+class ConsentMissing(Permanent):
+    """A teacher model outside this machine would read what elder {elder} told. Record their consent first:
+    'heirloom elder consent {elder} --by NAME', or PUT /elders/{elder}/consent; or train with the built-in teacher."""
+
+    code = "consent_missing"
+    zh = (
+        "本机之外的教师模型会读到老人 {elder} 讲的话。请先记录老人的同意：heirloom elder consent {elder} --by 姓名，"
+        "或 PUT /elders/{elder}/consent；也可以改用内置教师训练。"
+    )
+    status = 403
+
+
 class TeacherMisconfigured(Permanent):
-    """The teacher model cannot be asked: {reason}. Then start again: what it replied is kept."""
+    """The teacher model cannot be asked: {reason}. Mend that and start again: what it replied is kept."""
 
     code = "teacher_misconfigured"
     zh = "无法向教师模型提问：{reason}。改正后重新开始即可：已得到的回复都已保存。"

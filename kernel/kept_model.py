@@ -63,7 +63,7 @@ class KeptModel:
 
     def _check_budget(self) -> None:
         spent = self._replies.spent(self._tenant, self._job)
-        if self._budget.calls and spent.calls >= self._budget.calls:
-            raise BudgetSpent(limit=f"{self._budget.calls} calls", setting="HEIRLOOM_TEACHER_MAX_CALLS")
-        if self._budget.tokens and spent.tokens >= self._budget.tokens:
-            raise BudgetSpent(limit=f"{self._budget.tokens} tokens", setting="HEIRLOOM_TEACHER_MAX_TOKENS")
+        if (count := self._budget.calls) and spent.calls >= count:
+            raise BudgetSpent(limit=f"{count} calls", setting="HEIRLOOM_TEACHER_MAX_CALLS")
+        if (count := self._budget.tokens) and spent.tokens >= count:
+            raise BudgetSpent(limit=f"{count} tokens", setting="HEIRLOOM_TEACHER_MAX_TOKENS")

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.evaluation import Probe
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
@@ -56,6 +56,9 @@ class Elders(Protocol):
         """Raises ElderNotFound."""
 
     def all(self, tenant: TenantId) -> list[Elder]: ...
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        """None withdraws it. Raises ElderNotFound."""
+
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         """All or none; the same question and answer again is not added. Returns how many were new."""
 

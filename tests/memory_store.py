@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -60,6 +60,9 @@ class MemoryElders:
         if (tenant, elder) not in self._elders:
             raise ElderNotFound(elder=elder)
         return self._elders[tenant, elder]
+
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        self._elders[tenant, elder] = replace(self.get(tenant, elder), consent=consent)
 
     def all(self, tenant: TenantId) -> list[Elder]:
         return [one for (owner, _), one in self._elders.items() if owner == tenant]

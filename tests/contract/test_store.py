@@ -15,7 +15,7 @@ import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
 from adapters.mongo_replies import MongoReplies
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -392,6 +392,19 @@ def test_a_reply_is_kept_once_and_found_by_its_elder_alone(stores: Stores) -> No
     assert stores.replies.find(THEM, ELDER, "k") is None
     assert stores.replies.find(US, ElderId("other"), "k") is None
     assert stores.replies.calls(THEM, ELDER) == []
+
+
+def test_consent_is_given_and_withdrawn_for_one_elder_of_one_family(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
+    stores.elders.add(THEM, _elder())
+    consent = Consent(by="李小明", at=NOON)
+    stores.elders.set_consent(US, ELDER, consent)
+    assert stores.elders.get(US, ELDER).consent == consent
+    assert stores.elders.get(THEM, ELDER).consent is None
+    stores.elders.set_consent(US, ELDER, None)
+    assert stores.elders.get(US, ELDER).consent is None
+    with pytest.raises(ElderNotFound):
+        stores.elders.set_consent(US, ElderId("nobody"), consent)
 
 
 def test_what_a_job_spent_is_its_calls_and_their_tokens(stores: Stores) -> None:
