@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     chroma_url: str = ""  #: "" for the embedded Chroma
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
-    teacher_url: str = ""  #: of an OpenAI-compatible endpoint; "" for the built-in teacher
+    teacher_gguf: Path | None = None  #: a model in this process as the teacher; None with no URL: the built-in one
+    teacher_url: str = ""  #: of an OpenAI-compatible endpoint as the teacher
     teacher_key: str = Field(default="", repr=False)
     teacher_model: str = ""
     teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes
@@ -68,7 +69,8 @@ class Settings(BaseSettings):
     @property
     def is_teacher_remote(self) -> bool:
         """Whether an elder's words leave this machine to be taught from: then their consent is needed."""
-        return bool(self.teacher_url) and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
+        is_asked = bool(self.teacher_url) and self.teacher_gguf is None
+        return is_asked and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
 
     @property
     def url(self) -> str:

@@ -41,6 +41,8 @@ _CHINESE = {
     "its account has no credit left; what was replied is kept": "账户余额不足",
     "it has no model {model}; check {name}": "没有模型 {model}，请检查 {name}",
     "{url} is not its address; check {name}": "{url} 不是它的地址，请检查 {name}",
+    "{path} cannot be loaded; check {name}": "无法加载 {path}，请检查 {name}",
+    "no reply, as the task is too long for it": "空的回复（任务太长）",
     "it did not reply in time": "没有及时回复",
     "it is asked too often": "提问过于频繁",
     "it failed (HTTP {status})": "它出错了（HTTP {status}）",

@@ -15,6 +15,7 @@ from adapters.engines import open_engine
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
+from adapters.llama_cpp_model import LlamaCppModel
 from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
 from adapters.mongo_replies import MongoReplies
 from adapters.openai_model import OpenAiModel
@@ -24,7 +25,7 @@ from config.settings import Settings
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.clock import utc_now
 from kernel.kept_model import Budget
-from kernel.ports import Jobs
+from kernel.ports import Jobs, LanguageModel
 from workers.desk import DeskMaker
 from workers.lease import LeaseTerms
 from workers.runner import Runner
@@ -100,7 +101,9 @@ def _teachers(settings: Settings, config: ConfigLoader, replies: MongoReplies) -
     )
 
 
-def _teacher_model(settings: Settings) -> OpenAiModel | None:
+def _teacher_model(settings: Settings) -> LanguageModel | None:
+    if settings.teacher_gguf is not None:
+        return LlamaCppModel(settings.teacher_gguf, threads=settings.threads, context_tokens=settings.context_tokens)
     if not settings.teacher_url:
         return None
     return OpenAiModel(

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from config.settings import ROOT
-from kernel.errors import BadLine, BudgetSpent, EngineUnavailable, NotEnoughMemory, StageFailed, StageKeepsDying, TooLarge
+from kernel.errors import (
+    BadLine,
+    BudgetSpent,
+    EngineUnavailable,
+    NotEnoughMemory,
+    StageFailed,
+    StageKeepsDying,
+    TooLarge,
+)
 from kernel.pipeline import STAGE_NAMES
 from kernel.reason import STAGES, in_chinese
 from modelserver.cli.words import read_sentences
