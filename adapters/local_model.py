@@ -7,8 +7,9 @@ import codecs
 import contextlib
 import ctypes
 import functools
+import json
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,25 +30,37 @@ class LocalModel:
         self._llama = load(path, threads=threads, context_tokens=context)
         self._context_tokens = self._llama.n_ctx()
 
-    def answer(self, messages: Sequence[Message], *, temperature: float, max_tokens: int) -> Generator[str]:
-        """Pieces of whole characters. Raises ContextTooLong."""
+    def answer(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float,
+        max_tokens: int,
+        schema: Mapping[str, object] | None = None,
+    ) -> Generator[str]:
+        """Pieces of whole characters; with a JSON schema, of nothing but what fits it. Raises ContextTooLong."""
         tokens = self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True)
         room = self._context_tokens - len(tokens)
         if room <= 0:
             raise ContextTooLong(limit=self._context_tokens)
         self._llama.set_seed(secrets.randbits(31))
         characters = codecs.getincrementaldecoder("utf-8")("ignore")
-        for token in self._generate(tokens, temperature, min(max_tokens, room)):
+        grammar = self._library.LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False) if schema else None
+        for token in self._generate(tokens, temperature, min(max_tokens, room), grammar):
             if piece := characters.decode(self._llama.detokenize([token])):
                 yield piece
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt."""
+        return len(self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True))
 
     def close(self) -> None:
         self._llama.close()
 
-    def _generate(self, tokens: list[int], temperature: float, limit: int) -> Iterator[int]:
+    def _generate(self, tokens: list[int], temperature: float, limit: int, grammar: Any) -> Iterator[int]:
         vocabulary = self._library.llama_model_get_vocab(self._llama.model)
         try:
-            with contextlib.closing(self._llama.generate(tokens, temp=temperature)) as generated:
+            with contextlib.closing(self._llama.generate(tokens, temp=temperature, grammar=grammar)) as generated:
                 for count, token in enumerate(generated, start=1):
                     if self._library.llama_vocab_is_eog(vocabulary, token):
                         return

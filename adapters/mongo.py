@@ -1,6 +1,6 @@
 """MongoDB: families, elders, jobs and versions. The truth of everything but weights and vectors.
 
-Every filter begins with the tenant (`_of`). A job's writes also carry the lease's fencing token: a stale
+Every filter begins with the tenant (`of_tenant`). A job's writes also carry the lease's fencing token: a stale
 worker's write matches no document, and that is LeaseLost.
 """
 
@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -55,7 +55,7 @@ def connect(url: str, database: str) -> Database[Document]:
 
 def create_indexes(database: Database[Document]) -> None:
     """The uniqueness that the rules rest on; harmless when they are there."""
-    with _translated():
+    with translated():
         database.api_keys.create_index("sha256", unique=True)
         database.elders.create_index([("tenant", ASCENDING), ("id", ASCENDING)], unique=True)
         database.answers.create_index(
@@ -69,6 +69,9 @@ def create_indexes(database: Database[Document]) -> None:
             name="one_live_job_an_elder",
         )
         database.events.create_index([("tenant", ASCENDING), ("job", ASCENDING), ("number", ASCENDING)], unique=True)
+        database.teacher_calls.create_index(
+            [("tenant", ASCENDING), ("elder", ASCENDING), ("key", ASCENDING)], unique=True
+        )
         database.versions.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
         )
@@ -79,23 +82,25 @@ class MongoFamilies:
         self._database = database
 
     def add(self, tenant: Tenant, key: ApiKey) -> None:
-        with _translated():
+        with translated():
             self._database.tenants.insert_one(asdict(tenant))
             self._database.api_keys.insert_one(asdict(key))
 
     def tenant_of_key(self, key_sha256: str) -> TenantId | None:
-        with _translated():
+        with translated():
             row = self._database.api_keys.find_one({"sha256": key_sha256})
         return TenantId(row["tenant"]) if row else None
 
     def replace_key(self, tenant: TenantId, old_sha256: str, new: ApiKey) -> bool:
-        with _translated():
-            found = self._database.api_keys.replace_one(_of(tenant) | {"sha256": old_sha256}, asdict(new) | _of(tenant))
+        with translated():
+            found = self._database.api_keys.replace_one(
+                of_tenant(tenant) | {"sha256": old_sha256}, asdict(new) | of_tenant(tenant)
+            )
         return found.matched_count == 1
 
     def all(self) -> list[Tenant]:
-        with _translated():
-            return [_decode(Tenant, row) for row in self._database.tenants.find()]
+        with translated():
+            return [decode(Tenant, row) for row in self._database.tenants.find()]
 
 
 class MongoElders:
@@ -103,30 +108,37 @@ class MongoElders:
         self._database = database
 
     def add(self, tenant: TenantId, elder: Elder) -> None:
-        with _translated():
+        with translated():
             try:
-                self._database.elders.insert_one(asdict(elder) | _of(tenant))
+                self._database.elders.insert_one(asdict(elder) | of_tenant(tenant))
             except DuplicateKeyError as error:
                 raise ElderExists(elder=elder.id) from error
 
     def get(self, tenant: TenantId, elder: ElderId) -> Elder:
-        with _translated():
-            row = self._database.elders.find_one(_of(tenant) | {"id": elder})
+        with translated():
+            row = self._database.elders.find_one(of_tenant(tenant) | {"id": elder})
         if row is None:
             raise ElderNotFound(elder=elder)
-        return _decode(Elder, row)
+        return decode(Elder, row)
 
     def all(self, tenant: TenantId) -> list[Elder]:
-        with _translated():
-            return [_decode(Elder, row) for row in self._database.elders.find(_of(tenant)).sort("created_at")]
+        with translated():
+            return [decode(Elder, row) for row in self._database.elders.find(of_tenant(tenant)).sort("created_at")]
+
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        told = {"consent": asdict(consent) if consent else None}
+        with translated():
+            found = self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": told})
+        if not found.matched_count:
+            raise ElderNotFound(elder=elder)
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         if not answers:
             return 0
-        with _translated():
+        with translated():
             first = self._reserve_places(tenant, elder, len(answers))
             rows = [
-                _of(tenant)
+                of_tenant(tenant)
                 | {"elderId": elder, "digest": digest(one.question, one.answer), "order": first + place}
                 | asdict(one)
                 for place, one in enumerate(answers)
@@ -141,58 +153,58 @@ class MongoElders:
     def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> int:
         """The first of `count` places in the order: two uploads at once do not mix. Places are never given twice."""
         row = self._database.elders.find_one_and_update(
-            _of(tenant) | {"id": elder}, {"$inc": {"places": count}}, projection={"places": True}
+            of_tenant(tenant) | {"id": elder}, {"$inc": {"places": count}}, projection={"places": True}
         )
         return int((row or {}).get("places", 0))
 
     def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
-        with _translated():
-            row = self._database.elders.find_one(_of(tenant) | {"id": elder}, projection={"places": True})
+        with translated():
+            row = self._database.elders.find_one(of_tenant(tenant) | {"id": elder}, projection={"places": True})
         # The record's own id too: an elder who was deleted and added again may have as many answers as before.
         known = row or {}
         return f"{known.get('_id')}/{known.get('places', 0)}/{self.count_answers(tenant, elder)}"
 
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
-        with _translated():
-            rows = self._database.answers.find(_of(tenant) | {"elderId": elder}).sort(
+        with translated():
+            rows = self._database.answers.find(of_tenant(tenant) | {"elderId": elder}).sort(
                 [("order", ASCENDING), ("_id", ASCENDING)]
             )
-            return [_decode(Answer, row) for row in rows]
+            return [decode(Answer, row) for row in rows]
 
     def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
-        with _translated():
-            return self._database.answers.count_documents(_of(tenant) | {"elderId": elder})
+        with translated():
+            return self._database.answers.count_documents(of_tenant(tenant) | {"elderId": elder})
 
     def remove_answer(self, tenant: TenantId, elder: ElderId, answer: AnswerId) -> None:
-        mine = _of(tenant) | {"elderId": elder}
+        mine = of_tenant(tenant) | {"elderId": elder}
         found = next((one for one in self.answers(tenant, elder) if one.id == answer), None)
         if found is None:
             raise AnswerNotFound(elder=elder, answer=answer)
-        with _translated():
+        with translated():
             self._database.answers.delete_one(mine | {"digest": digest(found.question, found.answer)})
 
     def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
-        with _translated():
-            self._database.probes.delete_many(_of(tenant) | {"elder": elder})
-            return self._database.answers.delete_many(_of(tenant) | {"elderId": elder}).deleted_count
+        with translated():
+            self._database.probes.delete_many(of_tenant(tenant) | {"elder": elder})
+            return self._database.answers.delete_many(of_tenant(tenant) | {"elderId": elder}).deleted_count
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self.remove_words(tenant, elder)
-        with _translated():
-            self._database.elders.delete_one(_of(tenant) | {"id": elder})
+        with translated():
+            self._database.elders.delete_one(of_tenant(tenant) | {"id": elder})
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
-        with _translated():
+        with translated():
             self._database.probes.replace_one(
-                _of(tenant) | {"elder": elder},
-                _of(tenant) | {"elder": elder, "items": [asdict(probe) for probe in probes]},
+                of_tenant(tenant) | {"elder": elder},
+                of_tenant(tenant) | {"elder": elder, "items": [asdict(probe) for probe in probes]},
                 upsert=True,
             )
 
     def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]:
-        with _translated():
-            row = self._database.probes.find_one(_of(tenant) | {"elder": elder})
-        return [_decode(Probe, item) for item in row["items"]] if row else []
+        with translated():
+            row = self._database.probes.find_one(of_tenant(tenant) | {"elder": elder})
+        return [decode(Probe, item) for item in row["items"]] if row else []
 
 
 class MongoJobs:
@@ -201,42 +213,42 @@ class MongoJobs:
         self._events: Collection[Document] = database.events
 
     def add(self, tenant: TenantId, job: Job) -> None:
-        with _translated():
+        with translated():
             try:
-                self._jobs.insert_one(_job_row(job) | _of(tenant))
+                self._jobs.insert_one(_job_row(job) | of_tenant(tenant))
             except DuplicateKeyError as error:
                 running = self.live(tenant, job.elder)
                 raise JobRunning(job_id=running.id if running else job.id) from error
 
     def get(self, tenant: TenantId, job: JobId) -> Job:
-        with _translated():
-            row = self._jobs.find_one(_of(tenant) | {"id": job})
+        with translated():
+            row = self._jobs.find_one(of_tenant(tenant) | {"id": job})
         if row is None:
             raise JobNotFound(job=job)
         return _job(row)
 
     def live(self, tenant: TenantId, elder: ElderId) -> Job | None:
-        with _translated():
-            row = self._jobs.find_one(_of(tenant) | {"elder": elder, "is_live": True})
+        with translated():
+            row = self._jobs.find_one(of_tenant(tenant) | {"elder": elder, "is_live": True})
         return _job(row) if row else None
 
     def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Job]:
-        with _translated():
-            rows = self._jobs.find(_of(tenant) | {"elder": elder}).sort("created_at", DESCENDING)
+        with translated():
+            rows = self._jobs.find(of_tenant(tenant) | {"elder": elder}).sort("created_at", DESCENDING)
             return [_job(row) for row in rows]
 
     def delete(self, tenant: TenantId, elder: ElderId) -> int:
         """Events first: without their job nothing would find them again."""
-        mine = _of(tenant) | {"elder": elder}
-        with _translated():
+        mine = of_tenant(tenant) | {"elder": elder}
+        with translated():
             jobs = [row["id"] for row in self._jobs.find(mine, projection={"id": True})]
-            self._events.delete_many(_of(tenant) | {"job": {"$in": jobs}})
+            self._events.delete_many(of_tenant(tenant) | {"job": {"$in": jobs}})
             return self._jobs.delete_many(mine).deleted_count
 
     def claim(self, tenant: TenantId, job: JobId, *, owner: str, now: datetime, ttl: timedelta) -> Job | None:
-        with _translated():
+        with translated():
             row = self._jobs.find_one_and_update(
-                _of(tenant)
+                of_tenant(tenant)
                 | {"id": job, "is_live": True}
                 | {"$or": [{"lease": None}, {"lease.expires_at": {"$lte": now}}]},
                 [
@@ -296,7 +308,7 @@ class MongoJobs:
 
     def request_cancel(self, tenant: TenantId, job: JobId, *, now: datetime) -> Job:
         """Nobody's job ends here and now; a held one is told, and ends at its worker's next heartbeat."""
-        mine = _of(tenant) | {"id": job, "is_live": True}
+        mine = of_tenant(tenant) | {"id": job, "is_live": True}
         nobodys = {"$or": [{"lease": None}, {"lease.expires_at": {"$lte": now}}]}
         ended = {
             "status": JobStatus.CANCELLED.value,
@@ -305,15 +317,15 @@ class MongoJobs:
             "error_code": "cancelled",
         }
         asked = {"is_cancel_requested": True, "updated_at": now}
-        with _translated():
+        with translated():
             if not self._jobs.find_one_and_update(mine | nobodys, {"$set": asked | ended, "$inc": {"token": 1}}):
                 self._jobs.find_one_and_update(mine, {"$set": asked})
         return self.get(tenant, job)
 
     def overdue(self, tenant: TenantId, *, now: datetime, grace: timedelta) -> list[Job]:
-        with _translated():
+        with translated():
             rows = self._jobs.find(
-                _of(tenant)
+                of_tenant(tenant)
                 | {
                     "is_live": True,
                     "$or": [
@@ -325,25 +337,25 @@ class MongoJobs:
             return [_job(row) for row in rows]
 
     def add_event(self, tenant: TenantId, job: JobId, *, kind: str, at: datetime, facts: Mapping[str, Fact]) -> Event:
-        with _translated():
+        with translated():
             row = self._jobs.find_one_and_update(
-                _of(tenant) | {"id": job}, {"$inc": {"events": 1}}, return_document=ReturnDocument.AFTER
+                of_tenant(tenant) | {"id": job}, {"$inc": {"events": 1}}, return_document=ReturnDocument.AFTER
             )
             if row is None:
                 raise JobNotFound(job=job)
             event = Event(number=row["events"], at=at, kind=kind, facts=dict(facts))
-            self._events.insert_one(asdict(event) | _of(tenant) | {"job": job})
+            self._events.insert_one(asdict(event) | of_tenant(tenant) | {"job": job})
         return event
 
     def events(self, tenant: TenantId, job: JobId, *, after: int) -> list[Event]:
-        with _translated():
-            rows = self._events.find(_of(tenant) | {"job": job, "number": {"$gt": after}}).sort("number")
-            return [_decode(Event, row) for row in rows]
+        with translated():
+            rows = self._events.find(of_tenant(tenant) | {"job": job, "number": {"$gt": after}}).sort("number")
+            return [decode(Event, row) for row in rows]
 
     def _write(self, tenant: TenantId, job: JobId, token: int, change: Document) -> Job:
-        with _translated():
+        with translated():
             row = self._jobs.find_one_and_update(
-                _of(tenant) | {"id": job, "lease.token": token},
+                of_tenant(tenant) | {"id": job, "lease.token": token},
                 {"$set": change},
                 return_document=ReturnDocument.AFTER,
             )
@@ -357,56 +369,56 @@ class MongoVersions:
         self._versions: Collection[Document] = database.versions
 
     def add(self, tenant: TenantId, version: ModelVersion) -> None:
-        with _translated():
+        with translated():
             self._versions.replace_one(
-                _of(tenant) | {"elder": version.elder, "number": version.number},
-                asdict(version) | _of(tenant),
+                of_tenant(tenant) | {"elder": version.elder, "number": version.number},
+                asdict(version) | of_tenant(tenant),
                 upsert=True,
             )
 
     def of_elder(self, tenant: TenantId, elder: ElderId) -> list[ModelVersion]:
-        with _translated():
-            rows = self._versions.find(_of(tenant) | {"elder": elder}).sort("number", DESCENDING)
-            return [_decode(ModelVersion, row) for row in rows]
+        with translated():
+            rows = self._versions.find(of_tenant(tenant) | {"elder": elder}).sort("number", DESCENDING)
+            return [decode(ModelVersion, row) for row in rows]
 
     def active(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
-        with _translated():
+        with translated():
             row = self._versions.find_one(
-                _of(tenant) | {"elder": elder, "is_active": True}, sort=[("activated_at", DESCENDING)]
+                of_tenant(tenant) | {"elder": elder, "is_active": True}, sort=[("activated_at", DESCENDING)]
             )
         if row is None:
             raise ModelNotFound(elder=elder)
-        return _decode(ModelVersion, row)
+        return decode(ModelVersion, row)
 
     def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None:
         """The new one first, then the others off: at every moment at least one is active."""
-        mine = _of(tenant) | {"elder": elder}
-        with _translated():
+        mine = of_tenant(tenant) | {"elder": elder}
+        with translated():
             newest = self._versions.find_one(mine, sort=[("activated_at", DESCENDING)]) or {}
             turn = int(newest.get("activated_at", 0)) + 1
             self._versions.update_one(mine | {"number": number}, {"$set": {"is_active": True, "activated_at": turn}})
             self._versions.update_many(mine | {"number": {"$ne": number}}, {"$set": {"is_active": False}})
 
     def all(self, tenant: TenantId) -> list[ModelVersion]:
-        with _translated():
-            rows = self._versions.find(_of(tenant)).sort([("elder", ASCENDING), ("number", DESCENDING)])
-            return [_decode(ModelVersion, row) for row in rows]
+        with translated():
+            rows = self._versions.find(of_tenant(tenant)).sort([("elder", ASCENDING), ("number", DESCENDING)])
+            return [decode(ModelVersion, row) for row in rows]
 
     def remove(self, tenant: TenantId, elder: ElderId, number: int) -> None:
-        with _translated():
-            self._versions.delete_one(_of(tenant) | {"elder": elder, "number": number})
+        with translated():
+            self._versions.delete_one(of_tenant(tenant) | {"elder": elder, "number": number})
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
-        with _translated():
-            self._versions.delete_many(_of(tenant) | {"elder": elder})
+        with translated():
+            self._versions.delete_many(of_tenant(tenant) | {"elder": elder})
 
 
-def _of(tenant: TenantId) -> Document:
+def of_tenant(tenant: TenantId) -> Document:
     """Where every filter and every document begins."""
     return {"tenant": tenant}
 
 
-def _decode(kind: type[T], row: Document) -> T:
+def decode(kind: type[T], row: Document) -> T:
     return TypeAdapter(kind).validate_python(row)
 
 
@@ -417,7 +429,7 @@ def _job_row(job: Job) -> Document:
 
 
 def _job(row: Document) -> Job:
-    return _decode(Job, row | {"steps": list(row["steps"].values())})
+    return decode(Job, row | {"steps": list(row["steps"].values())})
 
 
 def _step_change(step: Step) -> Document:
@@ -425,7 +437,7 @@ def _step_change(step: Step) -> Document:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
@@ -434,6 +446,6 @@ def _translated() -> Iterator[None]:
 
 def ping(database: Database[Document]) -> str:
     """The server's version. Raises StoreUnavailable."""
-    with _translated():
+    with translated():
         database.command("ping")
         return str(database.client.server_info()["version"])

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from kernel.errors import BadInput
+from kernel.llm_teacher import TeacherPrompts
 from kernel.prompt import Prompts
 from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SampleCounts, SftRecipe
 
@@ -72,6 +73,14 @@ class ConfigLoader:
         """By language."""
         folder = self._folder / self._config["prompt_template"]
         return {file.stem: _prompts(file) for file in sorted(folder.glob("*.yaml"))}
+
+    def get_teacher_prompts(self) -> dict[str, TeacherPrompts]:
+        """By language."""
+        folder = self._folder / self._config["prompt_template"] / "teacher"
+        return {
+            file.stem: TeacherPrompts(**yaml.safe_load(file.read_text(encoding="utf-8")))
+            for file in sorted(folder.glob("*.yaml"))
+        }
 
     def get_recipe(self, base: BaseModel, *, threads: int) -> Recipe:
         training, lora = self.get_training_config(base.key), self.get_lora_config(base.key)

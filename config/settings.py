@@ -35,6 +35,14 @@ class Settings(BaseSettings):
     chroma_url: str = ""  #: "" for the embedded Chroma
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
+    teacher_gguf: Path | None = None  #: a model in this process as the teacher; None with no URL: the built-in one
+    teacher_url: str = ""  #: of an OpenAI-compatible endpoint as the teacher
+    teacher_key: str = Field(default="", repr=False)
+    teacher_model: str = ""
+    teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes
+    teacher_max_calls: int = 5_000  #: of one training; 0: no limit
+    teacher_max_tokens: int = 5_000_000  #: read and written, of one training; 0: no limit
+
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
     worker_processes: int = 2
     lease_seconds: float = 15.0
@@ -57,6 +65,12 @@ class Settings(BaseSettings):
         if urlsplit(f"//{host}").port is None:
             host += ":11434"
         return "http://" + host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - to be connected to, not to listen on
+
+    @property
+    def is_teacher_remote(self) -> bool:
+        """Whether an elder's words leave this machine to be taught from: then their consent is needed."""
+        is_asked = bool(self.teacher_url) and self.teacher_gguf is None
+        return is_asked and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
 
     @property
     def url(self) -> str:

@@ -74,6 +74,7 @@ class BuiltinTeacher:
             places=_titles(mentions, EntityType.PLACE),
             dates=_titles(mentions, EntityType.TIME),
             text=memory.answer,
+            teacher=self.name,
         )
 
     def name_topic(self, notes: Sequence[Note], language: str) -> str:

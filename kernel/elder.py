@@ -23,9 +23,18 @@ class ApiKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Consent:
+    """That a teacher model outside this machine may read what the elder told."""
+
+    by: str  #: who gave it: the elder, or who speaks for them
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Elder:
     id: ElderId
     name: str
     language: str  #: "zh" or "en": of the conversation
     base_model: str  #: key in the registry; "" for the one that fits the language
     created_at: datetime
+    consent: Consent | None = None  #: None: not given, or withdrawn

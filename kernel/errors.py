@@ -20,6 +20,10 @@
     │   ├── StageFailed             a stage's own work went wrong
     │   │   ├── ConversionMismatch
     │   │   └── StageKeepsDying
+    │   ├── ConsentMissing                                                       HTTP 403
+    │   ├── TeacherMisconfigured    its address, key, model or credit
+    │   ├── TeacherRefused          one task, for what is in it
+    │   ├── BudgetSpent             of one job, for its teacher
     │   ├── BaseModelMissing
     │   └── NotEnoughMemory         RAM or VRAM
     ├── Transient                   the same call may succeed later              HTTP 503
@@ -28,6 +32,7 @@
     │   ├── NoWorkers
     │   ├── EngineUnavailable
     │   ├── TeacherUnavailable
+    │   ├── TeacherGarbled          a reply that cannot be used
     │   └── NoDiskSpace                                                          HTTP 507
     ├── Cancelled                   a person asked for it
     └── LeaseLost                   another worker owns the job: stop, write nothing
@@ -202,6 +207,39 @@ class StageKeepsDying(StageFailed):
     zh = "“{stage}”阶段已使工作进程中断 {attempts} 次。请查看日志找出原因后重新开始。"
 
 
+class ConsentMissing(Permanent):
+    """A teacher model outside this machine would read what elder {elder} told. Record their consent first:
+    'heirloom elder consent {elder} --by NAME', or PUT /elders/{elder}/consent; or train with the built-in teacher."""
+
+    code = "consent_missing"
+    zh = (
+        "本机之外的教师模型会读到老人 {elder} 讲的话。请先记录老人的同意：heirloom elder consent {elder} --by 姓名，"
+        "或 PUT /elders/{elder}/consent；也可以改用内置教师训练。"
+    )
+    status = 403
+
+
+class TeacherMisconfigured(Permanent):
+    """The teacher model cannot be asked: {reason}. Mend that and start again: what it replied is kept."""
+
+    code = "teacher_misconfigured"
+    zh = "无法向教师模型提问：{reason}。改正后重新开始即可：已得到的回复都已保存。"
+
+
+class TeacherRefused(Permanent):
+    """The teacher model refused to work on one memory ({purpose})."""
+
+    code = "teacher_refused"
+    zh = "教师模型拒绝处理其中一条记忆（{purpose}）。"
+
+
+class BudgetSpent(Permanent):
+    """This job may ask its teacher model for {limit}, and has: raise {setting}, then start again. Nothing is lost."""
+
+    code = "budget_spent"
+    zh = "这次任务向教师模型提问的上限（{limit}）已用完：请调高 {setting} 后重新开始，已得到的回复不会丢失。"
+
+
 class BaseModelMissing(Permanent):
     """Base model {model} is not on this machine. {how}"""
 
@@ -257,6 +295,13 @@ class TeacherUnavailable(Transient):
 
     code = "teacher_unavailable"
     zh = "教师模型没有响应：{reason}"
+
+
+class TeacherGarbled(Transient):
+    """The teacher model gave {reason}. Try again, or choose another model."""
+
+    code = "teacher_garbled"
+    zh = "教师模型给出了{reason}。请重试，或换一个模型。"
 
 
 class NoDiskSpace(Transient):

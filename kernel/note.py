@@ -23,6 +23,7 @@ class Note:
     places: tuple[str, ...]
     dates: tuple[str, ...]
     text: str  #: the memory's own words, for the graph
+    teacher: str  #: who wrote it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

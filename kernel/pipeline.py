@@ -107,6 +107,7 @@ PIPELINE: tuple[Stage, ...] = (
         makes=Notes,
         run=lambda desk, memories: write_notes(memories, teacher=desk.teacher),
         settings=lambda desk: desk.teacher.name,
+        version=2,
     ),
     Stage(
         name="find_topics",

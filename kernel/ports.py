@@ -11,11 +11,12 @@ from typing import Protocol
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.evaluation import Probe
 from kernel.graph import EntityGraph, EntityType
-from kernel.ids import AnswerId, ElderId, JobId, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step
+from kernel.language_model import Call, Reply, Spent, Task
 from kernel.memory import Answer, Memories, Memory
 from kernel.note import Note, Notes
 from kernel.pair import Ask, Candidate, Pairs
@@ -55,6 +56,9 @@ class Elders(Protocol):
         """Raises ElderNotFound."""
 
     def all(self, tenant: TenantId) -> list[Elder]: ...
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        """None withdraws it. Raises ElderNotFound."""
+
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         """All or none; the same question and answer again is not added. Returns how many were new."""
 
@@ -175,6 +179,36 @@ class Teacher(Protocol):
     def write_note(self, memory: Memory) -> Note: ...
     def name_topic(self, notes: Sequence[Note], language: str) -> str: ...
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio: ...
+
+
+class LanguageModel(Protocol):
+    """A model that teaches or judges: asked for JSON, it replies with what fits the schema, or raises."""
+
+    @property
+    def name(self) -> str:
+        """Where it is asked and which model it is; part of each task's key."""
+
+    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+        """`pause(seconds)` waits between attempts. Raises TeacherMisconfigured, TeacherRefused,
+        TeacherUnavailable, TeacherGarbled.
+        """
+
+
+class Replies(Protocol):
+    """What a teacher was asked and replied, kept with the elder's other data; also what the left brain learns from."""
+
+    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Reply | None: ...
+    def keep(self, tenant: TenantId, elder: ElderId, key: str, call: Call) -> None:
+        """The same key again changes nothing."""
+
+    def calls(self, tenant: TenantId, elder: ElderId) -> list[Call]:
+        """In the order in which they were kept."""
+
+    def spent(self, tenant: TenantId, job: JobId) -> Spent: ...
+    def forget(self, tenant: TenantId, elder: ElderId, memory: MemoryId) -> int:
+        """Every call that held the memory's words. Returns how many."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 
 class EntityFinder(Protocol):

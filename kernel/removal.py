@@ -6,9 +6,20 @@ again and goes on. The words go first: without them no training can begin meanwh
 
 from dataclasses import dataclass
 
-from kernel.ids import ElderId, TenantId
+from kernel.ids import AnswerId, ElderId, TenantId
+from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, VectorIndex
+from kernel.ports import Elders, Replies, VectorIndex
+
+
+def take_back_answer(tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies) -> None:
+    """The answer, and every reply of a teacher that held its words. Raises ElderNotFound, AnswerNotFound."""
+    known = elders.get(tenant, elder)
+    found = [one for one in elders.answers(tenant, elder) if one.id == answer]
+    memories = collect_memories(found, elder_name=known.name, language=known.language)
+    for memory in memories.items:
+        replies.forget(tenant, elder, memory.id)
+    elders.remove_answer(tenant, elder, answer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,12 +32,19 @@ class Receipt:
 
 
 def remove_elder(
-    tenant: TenantId, elder: ElderId, *, elders: Elders, models: ModelManager, index: VectorIndex
+    tenant: TenantId,
+    elder: ElderId,
+    *,
+    elders: Elders,
+    replies: Replies,
+    models: ModelManager,
+    index: VectorIndex,
 ) -> Receipt:
     """Raises ElderNotFound; JobRunning while the elder is being trained, before anything is touched."""
     elders.get(tenant, elder)
     models.refuse_while_training(tenant, elder)
     answers = elders.remove_words(tenant, elder)
+    replies.delete(tenant, elder)
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)

@@ -17,12 +17,22 @@ class NewElder(_Body):
     base_model: str = ""  #: "" for the one that fits the language
 
 
+class NewConsent(_Body):
+    by: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]  #: who gives it
+
+
+class ConsentOut(BaseModel):
+    by: str
+    at: datetime
+
+
 class ElderOut(BaseModel):
     elder_id: str
     name: str
     language: str
     base_model: str
     answers: int
+    consent: ConsentOut | None  #: to a teacher model outside this machine
     job_id: str | None  #: of the training that is under way
 
 

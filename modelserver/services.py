@@ -12,6 +12,7 @@ from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from config.config_loader import ConfigLoader
 from config.settings import Settings
@@ -19,7 +20,7 @@ from kernel.clock import utc_now
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, Reranker, VectorIndex, Versions
+from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, Replies, Reranker, VectorIndex, Versions
 from kernel.retrieval import Retriever
 from modelserver.turnstile import Turnstile
 
@@ -35,6 +36,7 @@ class Services:
     config: ConfigLoader
     families: Families
     elders: Elders
+    replies: Replies
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
@@ -116,6 +118,7 @@ def open_services(settings: Settings) -> Services:
         config=config,
         families=MongoFamilies(database),
         elders=MongoElders(database),
+        replies=MongoReplies(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),

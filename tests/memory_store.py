@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kernel.elder import ApiKey, Elder, Tenant
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -15,8 +15,9 @@ from kernel.errors import (
     ModelNotFound,
 )
 from kernel.evaluation import Probe
-from kernel.ids import AnswerId, ElderId, JobId, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
+from kernel.language_model import Call, Reply, Spent
 from kernel.memory import Answer
 from kernel.version import ModelVersion
 
@@ -59,6 +60,9 @@ class MemoryElders:
         if (tenant, elder) not in self._elders:
             raise ElderNotFound(elder=elder)
         return self._elders[tenant, elder]
+
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        self._elders[tenant, elder] = replace(self.get(tenant, elder), consent=consent)
 
     def all(self, tenant: TenantId) -> list[Elder]:
         return [one for (owner, _), one in self._elders.items() if owner == tenant]
@@ -254,3 +258,32 @@ class MemoryVersions:
 
 def _with_step(job: Job, step: Step) -> Job:
     return replace(job, steps=tuple(step if one.name == step.name else one for one in job.steps))
+
+
+class MemoryReplies:
+    def __init__(self) -> None:
+        self._calls: dict[tuple[TenantId, ElderId, str], Call] = {}
+
+    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Reply | None:
+        call = self._calls.get((tenant, elder, key))
+        return call.reply if call else None
+
+    def keep(self, tenant: TenantId, elder: ElderId, key: str, call: Call) -> None:
+        self._calls.setdefault((tenant, elder, key), call)
+
+    def calls(self, tenant: TenantId, elder: ElderId) -> list[Call]:
+        return [call for (owner, of, _), call in self._calls.items() if (owner, of) == (tenant, elder)]
+
+    def spent(self, tenant: TenantId, job: JobId) -> Spent:
+        replies = [call.reply for (owner, _, _), call in self._calls.items() if owner == tenant and call.job == job]
+        return Spent(calls=len(replies), tokens=sum(one.tokens_read + one.tokens_written for one in replies))
+
+    def forget(self, tenant: TenantId, elder: ElderId, memory: MemoryId) -> int:
+        mine = [place for place, call in self._calls.items() if memory in call.task.memory_ids]
+        gone = [place for place in mine if place[:2] == (tenant, elder)]
+        for place in gone:
+            del self._calls[place]
+        return len(gone)
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self._calls = {place: call for place, call in self._calls.items() if place[:2] != (tenant, elder)}

@@ -16,12 +16,12 @@ from kernel.ports import (
     GraphIndexer,
     Report,
     Reranker,
-    Teacher,
     Trainer,
     VectorIndex,
     Versions,
 )
 from kernel.recipe import Recipe
+from workers.teachers import Teachers
 
 NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "evaluate")
 NEEDS_RERANKER = ("make_samples", "evaluate")
@@ -33,7 +33,7 @@ class DeskMaker:
     threads: int
     elders: Elders
     versions: Versions
-    teacher: Teacher
+    teachers: Teachers
     embedder: Embedder
     index: VectorIndex
     reranker: Reranker
@@ -44,8 +44,8 @@ class DeskMaker:
     check_memory: Callable[[Recipe], None]  #: raises NotEnoughMemory
     clock: Clock
 
-    def desk(self, job: Job, report: Report) -> Desk:
-        """Everything as the family's data and the configuration stand now."""
+    def desk(self, job: Job, report: Report, pause: Callable[[float], None]) -> Desk:
+        """Everything as the family's data and the configuration stand now. `pause(seconds)` hears a cancel."""
         elder = self.elders.get(job.tenant, job.elder)
         base = self.config.get_current_model(elder.language, wanted=elder.base_model)
         return Desk(
@@ -58,7 +58,7 @@ class DeskMaker:
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
-            teacher=self.teacher,
+            teacher=self.teachers.teacher_of(elder, job, pause),
             embedder=self.embedder,
             index=self.index,
             reranker=self.reranker,

@@ -64,6 +64,14 @@ class HeldLease:
         if step is not None:
             self._step = replace(step, fraction=min(max(fraction, 0.0), 1.0), facts=step.facts | facts)
 
+    def pause(self, seconds: float) -> None:
+        """Wait, a heartbeat at a time. Raises Cancelled or LeaseLost as soon as that is known."""
+        end = time.monotonic() + seconds
+        self.check()
+        while (left := end - time.monotonic()) > 0:
+            self._over.wait(min(left, self._terms.heartbeat.total_seconds()))
+            self.check()
+
     def end(self, step: Step) -> None:
         self._step = None
         self._save(step)

@@ -65,7 +65,7 @@ class Runner:
         """The queue to ring next; "" when the job is over or another's."""
         try:
             lease.check()
-            work = _Work(runner=self, lease=lease, desk=self.desks.desk(lease.job, lease.report))
+            work = _Work(runner=self, lease=lease, desk=self.desks.desk(lease.job, lease.report, lease.pause))
             while (stage := work.next_stage()) is not None:
                 if stage.queue != queue:
                     self._give_back(lease)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from pymongo.database import Database
+
 from adapters.artifacts import ArtifactStore
 from adapters.base_models import BaseModelStore
 from adapters.chroma import ChromaIndex
@@ -13,16 +15,21 @@ from adapters.engines import open_engine
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
-from adapters.mongo import MongoElders, MongoJobs, MongoVersions, connect
+from adapters.llama_cpp_model import LlamaCppModel
+from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
+from adapters.mongo_replies import MongoReplies
+from adapters.openai_model import OpenAiModel
 from adapters.reranker import QueryLikelihoodReranker
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.clock import utc_now
-from kernel.ports import Jobs
+from kernel.kept_model import Budget
+from kernel.ports import Jobs, LanguageModel
 from workers.desk import DeskMaker
 from workers.lease import LeaseTerms
 from workers.runner import Runner
+from workers.teachers import Teachers
 from workers.trainer import SubprocessTrainer
 
 
@@ -35,7 +42,7 @@ class Workshop:
 def open_workshop(settings: Settings, *, owner: str) -> Workshop:
     database = connect(settings.mongo_url, settings.mongo_database)
     jobs = MongoJobs(database)
-    desks = _desks(settings, MongoElders(database), MongoVersions(database))
+    desks = _desks(settings, database)
     runner = Runner(
         jobs=jobs,
         artifacts=ArtifactStore(settings.artifacts_dir),
@@ -52,16 +59,16 @@ def open_workshop(settings: Settings, *, owner: str) -> Workshop:
     return Workshop(jobs=jobs, runner=runner)
 
 
-def _desks(settings: Settings, elders: MongoElders, versions: MongoVersions) -> DeskMaker:
+def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
     embedder = E5Embedder()
     chroma = urlsplit(settings.chroma_url)
     config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
     return DeskMaker(
         config=config,
         threads=settings.threads,
-        elders=elders,
-        versions=versions,
-        teacher=BuiltinTeacher(OfflineEntityFinder()),
+        elders=MongoElders(database),
+        versions=MongoVersions(database),
+        teachers=_teachers(settings, config, MongoReplies(database)),
         embedder=embedder,
         index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
@@ -77,4 +84,31 @@ def _desks(settings: Settings, elders: MongoElders, versions: MongoVersions) -> 
         bases=BaseModelStore(llama_cpp_dir=settings.llama_cpp_dir),
         check_memory=check_memory,
         clock=utc_now,
+    )
+
+
+def _teachers(settings: Settings, config: ConfigLoader, replies: MongoReplies) -> Teachers:
+    finder = OfflineEntityFinder()
+    return Teachers(
+        builtin=BuiltinTeacher(finder),
+        finder=finder,
+        model=_teacher_model(settings),
+        is_remote=settings.is_teacher_remote,
+        prompts=config.get_teacher_prompts(),
+        replies=replies,
+        budget=Budget(calls=settings.teacher_max_calls, tokens=settings.teacher_max_tokens),
+        clock=utc_now,
+    )
+
+
+def _teacher_model(settings: Settings) -> LanguageModel | None:
+    if settings.teacher_gguf is not None:
+        return LlamaCppModel(settings.teacher_gguf, threads=settings.threads, context_tokens=settings.context_tokens)
+    if not settings.teacher_url:
+        return None
+    return OpenAiModel(
+        settings.teacher_url,
+        api_key=settings.teacher_key,
+        model=settings.teacher_model,
+        calls_a_minute=settings.teacher_calls_a_minute,
     )

@@ -223,6 +223,23 @@ def elder_delete(context: typer.Context, elder: ElderArgument, yes: Sure = False
     shell.say("elder.deleted", elder=elder, answers=gone["deleted_answers"], versions=gone["deleted_versions"])
 
 
+@elder_app.command("consent")
+def elder_consent(
+    context: typer.Context,
+    elder: ElderArgument,
+    by: Annotated[str, typer.Option("--by")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw")] = False,
+) -> None:
+    shell: Shell = context.obj
+    if withdraw:
+        shell.client().withdraw_consent(elder)
+        shell.say("elder.consent_withdrawn", elder=elder)
+        return
+    by = by or typer.prompt(shell.words("elder.consent_by", elder=elder))
+    given = shell.client().give_consent(elder, by)["consent"]
+    shell.say("elder.consent_given", elder=elder, by=given["by"], at=given["at"])
+
+
 @answer_app.command("list")
 def answer_list(
     context: typer.Context,

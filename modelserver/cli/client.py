@@ -60,6 +60,12 @@ class Client:
     def delete_elder(self, elder: str) -> Json:
         return self._call("DELETE", f"/elders/{_id(elder)}", timeout=_DELETE_SECONDS)
 
+    def give_consent(self, elder: str, by: str) -> Json:
+        return self._call("PUT", f"/elders/{_id(elder)}/consent", json={"by": by})
+
+    def withdraw_consent(self, elder: str) -> Json:
+        return self._call("DELETE", f"/elders/{_id(elder)}/consent")
+
     def set_questions(self, elder: str, lines: bytes) -> Json:
         return self._call("PUT", f"/elders/{_id(elder)}/questions", content=lines, headers=_NDJSON)
 

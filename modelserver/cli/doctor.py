@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,10 @@ from packaging.requirements import Requirement
 from pymongo.errors import PyMongoError
 
 from adapters.converter import is_prepared
+from adapters.openai_model import OpenAiModel
 from config.config_loader import ConfigLoader
 from config.settings import Settings
+from kernel.errors import HeirloomError
 from modelserver.cli.base import is_ready
 from modelserver.cli.stack import running_stack
 from modelserver.cli.words import Words
@@ -191,6 +194,7 @@ def _servers(settings: Settings, words: Words) -> Iterator[Finding]:
         yield _server(words, "Ollama", variable="OLLAMA_HOST", wanted=wanted, embedded="", ask=_ollama_version)
     else:
         yield Finding(part="Ollama", found=words("doctor.engine_embedded"), is_needed=False)
+    yield _teacher(settings, words)
     yield _api(settings.api_url or running.get("url") or settings.url, words)
 
 
@@ -206,6 +210,20 @@ def _server(
     if version:
         return Finding(part=name, found=words("doctor.embedded_running", version=version))
     return Finding(part=name, found=words("doctor.embedded"))
+
+
+def _teacher(settings: Settings, words: Words) -> Finding:
+    part = words("doctor.teacher")
+    if not settings.teacher_url:
+        return Finding(part=part, found=words("doctor.teacher_builtin"), is_needed=False)
+    with closing(
+        OpenAiModel(settings.teacher_url, api_key=settings.teacher_key, model=settings.teacher_model)
+    ) as model:
+        try:
+            model.check()
+        except HeirloomError as error:
+            return Finding(part=part, found=error.message(words.language), is_ok=False)
+    return Finding(part=part, found=words("doctor.teacher_ok", url=settings.teacher_url, model=settings.teacher_model))
 
 
 def _api(url: str, words: Words) -> Finding:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request
 
-from kernel.elder import Elder
+from kernel.elder import Consent, Elder
 from kernel.ids import AnswerId, TenantId, elder_id
 from kernel.memory import Answer, personal_data
-from kernel.removal import remove_elder
+from kernel.removal import remove_elder, take_back_answer
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
@@ -18,10 +18,12 @@ from modelserver.schemas import (
     AnswerDeleted,
     AnswerOut,
     AnswersOut,
+    ConsentOut,
     ElderDeleted,
     ElderOut,
     EldersOut,
     NewAnswer,
+    NewConsent,
     NewElder,
     Total,
 )
@@ -62,10 +64,33 @@ def list_elders(services: Provided, tenant: Family) -> EldersOut:
 def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted:
     """The elder with answers, questions, jobs, versions, weights and vectors. Cut off halfway, ask for it again."""
     known = elder_id(elder)
-    gone = remove_elder(tenant, known, elders=services.elders, models=services.models, index=services.index)
+    gone = remove_elder(
+        tenant,
+        known,
+        elders=services.elders,
+        replies=services.replies,
+        models=services.models,
+        index=services.index,
+    )
     return ElderDeleted(
         elder_id=known, deleted_answers=gone.answers, deleted_versions=gone.versions, deleted_jobs=gone.jobs
     )
+
+
+@router.put("/{elder}/consent")
+def give_consent(elder: str, given: NewConsent, services: Provided, tenant: Family) -> ElderOut:
+    """That a teacher model outside this machine may read what the elder told. Kept with who gave it, and when."""
+    known = elder_id(elder)
+    services.elders.set_consent(tenant, known, Consent(by=given.by, at=services.clock()))
+    return _out(services, tenant, services.elders.get(tenant, known))
+
+
+@router.delete("/{elder}/consent")
+def withdraw_consent(elder: str, services: Provided, tenant: Family) -> ElderOut:
+    """From now on no teacher outside this machine reads them; what one has replied stays, and is the family's."""
+    known = elder_id(elder)
+    services.elders.set_consent(tenant, known, None)
+    return _out(services, tenant, services.elders.get(tenant, known))
 
 
 @router.get("/{elder}/answers")
@@ -98,7 +123,7 @@ def list_answers(
 def delete_answer(request: Request, elder: str, answer: str, services: Provided, tenant: Family) -> AnswerDeleted:
     """Chat and the next training do without it; what was trained before knows it until then."""
     known = services.elders.get(tenant, elder_id(elder))
-    services.elders.remove_answer(tenant, known.id, AnswerId(answer))
+    take_back_answer(tenant, known.id, AnswerId(answer), elders=services.elders, replies=services.replies)
     is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
     return AnswerDeleted(
         elder_id=known.id,
@@ -150,5 +175,6 @@ def _out(services: Services, tenant: TenantId, elder: Elder) -> ElderOut:
         language=elder.language,
         base_model=elder.base_model,
         answers=services.elders.count_answers(tenant, elder.id),
+        consent=ConsentOut(by=elder.consent.by, at=elder.consent.at) if elder.consent else None,
         job_id=live.id if live else None,
     )

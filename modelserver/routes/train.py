@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from kernel import errors
-from kernel.errors import HeirloomError, QueueUnavailable, TooFewMemories
+from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
 from kernel.ids import ElderId, JobId, TenantId, elder_id
 from kernel.job import Event, Job, JobStatus, Step
 from kernel.pipeline import PIPELINE, STAGE_NAMES
@@ -39,6 +39,8 @@ _KEPT = {
 def start(request: Request, wanted: StartTraining, services: Provided, tenant: Family) -> TrainingStarted:
     elder = services.elders.get(tenant, elder_id(wanted.elder_id))
     _check_memories(services, tenant, elder.id)
+    if services.settings.is_teacher_remote and elder.consent is None:
+        raise ConsentMissing(elder=elder.id)
     now = services.clock()
     job = Job(
         id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),

@@ -14,7 +14,8 @@ import pymongo
 import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
-from kernel.elder import ApiKey, Elder, Tenant
+from adapters.mongo_replies import MongoReplies
+from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
     ElderExists,
@@ -26,11 +27,13 @@ from kernel.errors import (
     StoreUnavailable,
 )
 from kernel.evaluation import ArmScore, Probe
-from kernel.ids import AnswerId, ElderId, JobId, ModelName, TenantId
+from kernel.ids import AnswerId, ElderId, JobId, MemoryId, ModelName, TenantId
 from kernel.job import Job, JobStatus, Step, StepState
+from kernel.language_model import Call, Reply, Schema, Spent, Task
 from kernel.memory import Answer
+from kernel.sample import Message
 from kernel.version import ModelVersion
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryVersions
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
 
 US, THEM = TenantId("us"), TenantId("them")
 ELDER = ElderId("LXM19580312M")
@@ -44,6 +47,7 @@ class Stores:
     elders: Any
     jobs: Any
     versions: Any
+    replies: Any
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +87,17 @@ def _wait_until_it_answers(url: str) -> None:
 @pytest.fixture(params=["memory", "mongo"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
-        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions())
+        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies())
         return
     database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
     create_indexes(database)
-    yield Stores(MongoFamilies(database), MongoElders(database), MongoJobs(database), MongoVersions(database))
+    yield Stores(
+        MongoFamilies(database),
+        MongoElders(database),
+        MongoJobs(database),
+        MongoVersions(database),
+        MongoReplies(database),
+    )
     database.client.drop_database(database.name)
     database.client.close()
 
@@ -360,3 +370,57 @@ def test_a_database_that_is_down_is_named_so() -> None:
         pytest.raises(StoreUnavailable),
     ):
         MongoElders(client.test).all(US)
+
+
+def _call(memory: str = "m1", job: str = "j1") -> Call:
+    task = Task(
+        purpose="note",
+        messages=(Message(role="user", content="我生在苏州。"),),
+        schema=Schema(name="note", properties={"title": {"type": "string"}}),
+        max_tokens=64,
+        memory_ids=(MemoryId(memory),),
+    )
+    reply = Reply(value={"title": "苏州"}, tokens_read=50, tokens_written=20)
+    return Call(job=JobId(job), model="here/teacher", task=task, reply=reply, at=NOON)
+
+
+def test_a_reply_is_kept_once_and_found_by_its_elder_alone(stores: Stores) -> None:
+    stores.replies.keep(US, ELDER, "k", _call())
+    stores.replies.keep(US, ELDER, "k", _call(job="j2"))
+    assert stores.replies.find(US, ELDER, "k") == _call().reply
+    assert stores.replies.calls(US, ELDER) == [_call()]
+    assert stores.replies.find(THEM, ELDER, "k") is None
+    assert stores.replies.find(US, ElderId("other"), "k") is None
+    assert stores.replies.calls(THEM, ELDER) == []
+
+
+def test_consent_is_given_and_withdrawn_for_one_elder_of_one_family(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
+    stores.elders.add(THEM, _elder())
+    consent = Consent(by="李小明", at=NOON)
+    stores.elders.set_consent(US, ELDER, consent)
+    assert stores.elders.get(US, ELDER).consent == consent
+    assert stores.elders.get(THEM, ELDER).consent is None
+    stores.elders.set_consent(US, ELDER, None)
+    assert stores.elders.get(US, ELDER).consent is None
+    with pytest.raises(ElderNotFound):
+        stores.elders.set_consent(US, ElderId("nobody"), consent)
+
+
+def test_what_a_job_spent_is_its_calls_and_their_tokens(stores: Stores) -> None:
+    for key, job in (("a", "j1"), ("b", "j1"), ("c", "j2")):
+        stores.replies.keep(US, ELDER, key, _call(job=job))
+    stores.replies.keep(THEM, ELDER, "a", _call())
+    assert stores.replies.spent(US, JobId("j1")) == Spent(calls=2, tokens=140)
+    assert stores.replies.spent(US, JobId("none")) == Spent(calls=0, tokens=0)
+
+
+def test_a_memory_that_is_taken_back_leaves_no_call_that_held_its_words(stores: Stores) -> None:
+    stores.replies.keep(US, ELDER, "a", _call("m1"))
+    stores.replies.keep(US, ELDER, "b", _call("m2"))
+    stores.replies.keep(THEM, ELDER, "a", _call("m1"))
+    assert stores.replies.forget(US, ELDER, MemoryId("m1")) == 1
+    assert stores.replies.calls(US, ELDER) == [_call("m2")]
+    stores.replies.delete(US, ELDER)
+    assert stores.replies.calls(US, ELDER) == []
+    assert len(stores.replies.calls(THEM, ELDER)) == 1

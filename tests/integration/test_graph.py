@@ -33,6 +33,7 @@ def notes_of(*texts: str, language: str = "en") -> Notes:
             places=(),
             dates=(),
             text=text,
+            teacher="",
         )
         for number, text in enumerate(texts)
     )

@@ -14,8 +14,9 @@ from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
 from kernel.evaluation import ArmScore
-from kernel.ids import ElderId, JobId, TenantId, model_name
+from kernel.ids import ElderId, JobId, TenantId, memory_id, model_name
 from kernel.job import JobStatus
+from kernel.language_model import Call, Reply, Schema, Task
 from kernel.ports import ChatOptions
 from kernel.sample import Message
 from kernel.version import ModelVersion
@@ -24,7 +25,7 @@ from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
 from tests.fakes import MemoryIndex, Reads
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryVersions
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ELDER = "LXM19580312M"
@@ -84,6 +85,7 @@ class House:
             config=ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=folder, environ={}),
             families=MemoryFamilies(),
             elders=MemoryElders(),
+            replies=MemoryReplies(),
             jobs=MemoryJobs(),
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),
@@ -596,3 +598,48 @@ def test_the_export_is_read_back_as_it_was(house: House) -> None:
 
 def test_the_api_documents_itself(house: House) -> None:
     assert house.client.get("/docs").status_code == 200
+
+
+def test_words_go_to_a_teacher_outside_only_with_consent(house: House) -> None:
+    house.elder(3)
+    settings = house.services.settings.model_copy(update={"teacher_url": "https://teacher.example/v1"})
+    object.__setattr__(house.services, "settings", settings)
+    refused = house.client.post("/train/start", json={"elder_id": ELDER})
+    assert refused.status_code == 403 and refused.json()["error"]["code"] == "consent_missing"
+    assert ELDER in refused.json()["error"]["message"]
+    assert house.stranger.put(f"/elders/{ELDER}/consent", json={"by": "x"}).status_code == 404
+    given = house.client.put(f"/elders/{ELDER}/consent", json={"by": " 李小明 "})
+    assert given.json()["consent"]["by"] == "李小明"
+    assert house.client.post("/train/start", json={"elder_id": ELDER}).status_code == 200
+    assert house.client.delete(f"/elders/{ELDER}/consent").json()["consent"] is None
+    assert house.client.put(f"/elders/{ELDER}/consent", json={"by": "  "}).status_code == 422
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:11434/v1", "http://localhost:8001/v1"])
+def test_a_teacher_on_this_machine_needs_no_consent(house: House, url: str) -> None:
+    house.elder(3)
+    settings = house.services.settings.model_copy(update={"teacher_url": url})
+    object.__setattr__(house.services, "settings", settings)
+    assert house.client.post("/train/start", json={"elder_id": ELDER}).status_code == 200
+
+
+def test_an_answer_that_is_taken_back_leaves_nothing_of_it_with_the_teachers_replies(house: House) -> None:
+    house.elder(3)
+    told = house.client.get(f"/elders/{ELDER}/answers").json()["answers"]
+    replies = house.services.replies
+    for number, one in enumerate(told):
+        task = Task(
+            purpose="note",
+            messages=(),
+            schema=Schema(name="note", properties={}),
+            max_tokens=9,
+            memory_ids=(memory_id(one["question"], one["answer"]),),
+        )
+        reply = Reply(value={}, tokens_read=1, tokens_written=1)
+        call = Call(job=JobId("j"), model="m", task=task, reply=reply, at=NOW)
+        replies.keep(house.tenant, ElderId(ELDER), str(number), call)
+    house.client.delete(f"/elders/{ELDER}/answers/{told[0]['answer_id']}")
+    assert replies.find(house.tenant, ElderId(ELDER), "0") is None
+    assert len(replies.calls(house.tenant, ElderId(ELDER))) == 2
+    house.client.delete(f"/elders/{ELDER}")
+    assert replies.calls(house.tenant, ElderId(ELDER)) == []

@@ -7,14 +7,22 @@ from collections.abc import Iterator
 import pytest
 
 from config.settings import ROOT
-from kernel.errors import BadLine, EngineUnavailable, NotEnoughMemory, StageFailed, StageKeepsDying, TooLarge
+from kernel.errors import (
+    BadLine,
+    BudgetSpent,
+    EngineUnavailable,
+    NotEnoughMemory,
+    StageFailed,
+    StageKeepsDying,
+    TooLarge,
+)
 from kernel.pipeline import STAGE_NAMES
 from kernel.reason import STAGES, in_chinese
 from modelserver.cli.words import read_sentences
 
 _TOLD = frozenset({"reason", "what", "how", "limit"})
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_MEASURE = re.compile(r"BLANK (kB|MB|GB)")
+_MEASURE = re.compile(r"BLANK (kB|MB|GB|calls|tokens)")
 
 
 def test_every_reason_that_the_code_gives_is_there_in_chinese() -> None:
@@ -34,6 +42,7 @@ def test_every_reason_that_the_code_gives_is_there_in_chinese() -> None:
         (NotEnoughMemory(model="m", kind="RAM", need_gb="9", have_gb="1"), "约需 9 GB 内存"),
         (StageFailed(stage="train_sft", reason="it ended with code 3"), "“监督微调”阶段失败：进程退出，代码 3"),
         (StageKeepsDying(stage="merge", attempts=5), "“合并权重”阶段已使工作进程中断 5 次"),
+        (BudgetSpent(limit="500 calls", setting="X"), "（500 次提问）已用完"),
         (EngineUnavailable(engine="ollama", reason="it did not answer in time"), "：响应超时。"),
     ],
 )

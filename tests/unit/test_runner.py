@@ -68,7 +68,7 @@ class House:
             ),
         )
 
-    def desk(self, job: Job, report: Any) -> Any:
+    def desk(self, job: Job, report: Any, pause: Any) -> Any:
         recipe = SimpleNamespace(base=SimpleNamespace(parameters=1))
         return _Desk(answers=self.answers, recipe=recipe, report=report, key="", folder=Path(), scratch=Path())
 

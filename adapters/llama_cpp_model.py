@@ -1,0 +1,72 @@
+"""A language model in this process: a GGUF whose replies a grammar keeps to the task's JSON schema.
+
+The elder's words go nowhere. A small model fits the form and may still write nonsense: whoever asks checks what it
+says, as with any other.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import jsonschema
+
+from adapters.local_model import LocalModel
+from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed, TeacherGarbled, TeacherMisconfigured
+from kernel.language_model import Reply, Task
+
+
+class LlamaCppModel:
+    """Implements kernel.ports.LanguageModel. Loaded at the first task, and kept; one task at a time."""
+
+    def __init__(self, gguf: Path, *, threads: int, context_tokens: int) -> None:
+        self._gguf, self._threads, self._context_tokens = gguf, threads, context_tokens
+        self._lock = threading.Lock()
+        self._model: LocalModel | None = None
+
+    @property
+    def name(self) -> str:
+        size = self._gguf.stat().st_size if self._gguf.is_file() else 0
+        return f"llama.cpp/{self._gguf.name}/{size}"
+
+    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+        """`pause(0)` is called after each piece of the reply."""
+        with self._lock:
+            model = self._model = self._model or self._load()
+            pieces: list[str] = []
+            try:
+                answer = model.answer(
+                    task.messages, temperature=0.0, max_tokens=task.max_tokens, schema=task.schema.as_json()
+                )
+                with closing(answer):
+                    for piece in answer:
+                        pieces.append(piece)
+                        pause(0.0)
+            except ContextTooLong:
+                raise TeacherGarbled(reason="no reply, as the task is too long for it") from None
+            text = "".join(pieces)
+            try:
+                value = json.loads(text)
+                jsonschema.validate(value, task.schema.as_json())
+            except (ValueError, jsonschema.ValidationError):
+                raise TeacherGarbled(reason="a reply that was cut off") from None
+            return Reply(value=value, tokens_read=model.count(task.messages), tokens_written=len(pieces))
+
+    def check(self) -> None:
+        """Raises TeacherMisconfigured when it cannot be loaded."""
+        with self._lock:
+            self._model = self._model or self._load()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+
+    def _load(self) -> LocalModel:
+        try:
+            return LocalModel(self._gguf, threads=self._threads, context_tokens=self._context_tokens)
+        except (EngineUnavailable, StageFailed) as error:
+            reason = f"{self._gguf} cannot be loaded; check HEIRLOOM_TEACHER_GGUF"
+            raise TeacherMisconfigured(reason=reason) from error

@@ -1,0 +1,205 @@
+"""A language model behind any OpenAI-compatible endpoint: OpenAI, DeepSeek, Ollama, vLLM.
+
+What a reader would get wrong: a 429 may mean "slower" or "no money left", and only the error's code says which;
+DeepSeek knows no `json_schema`, so it is told the schema in words and its reply is checked like any other; and a
+reply can be cut at `max_tokens`, filtered, or refused under HTTP 200.
+
+An error's reason never holds what was asked or replied.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import openai
+from openai.types.chat import ChatCompletion
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity.wait import wait_base
+
+from kernel.errors import TeacherGarbled, TeacherMisconfigured, TeacherRefused, TeacherUnavailable
+from kernel.language_model import Reply, Task
+
+_CONNECT_SECONDS = 5.0
+_NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
+_LONGEST_WAIT = 60.0
+
+Pause = Callable[[float], None]
+
+
+class OpenAiModel:
+    """Implements kernel.ports.LanguageModel. Many threads may ask at once."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str,
+        model: str,
+        timeout_seconds: float = 120.0,
+        attempts: int = 5,
+        first_wait_seconds: float = 1.0,
+        calls_a_minute: int = 0,
+    ) -> None:
+        """`calls_a_minute` 0: as many as the endpoint takes."""
+        self._model = model
+        self._url = url
+        self._attempts = attempts
+        self._first_wait = first_wait_seconds
+        self._pace = _Pace(60.0 / calls_a_minute if calls_a_minute else 0.0)
+        self._knows_schemas = True
+        self._client = openai.OpenAI(
+            base_url=url,
+            api_key=api_key or "none",
+            max_retries=0,  # ours can be interrupted
+            timeout=openai.Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
+            # No proxy from the environment: an elder's words go to this host alone.
+            http_client=openai.DefaultHttpxClient(trust_env=False, follow_redirects=False),
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self._url.split('://')[-1].rstrip('/')}/{self._model}"
+
+    def reply(self, task: Task, *, pause: Pause = time.sleep) -> Reply:
+        """`pause(seconds)` waits between two attempts; what it raises ends the asking."""
+        retrying = Retrying(
+            retry=retry_if_exception_type((TeacherUnavailable, TeacherGarbled)),
+            stop=stop_after_attempt(self._attempts),
+            wait=_Wait(self._first_wait),
+            sleep=pause,
+            reraise=True,
+        )
+        return retrying(self._ask, task, pause)
+
+    def check(self) -> None:
+        """One question of one word. Raises TeacherMisconfigured with what is wrong, TeacherUnavailable."""
+        with _Translated(self._model, self._url):
+            self._client.chat.completions.create(
+                model=self._model, messages=[{"role": "user", "content": "Say yes."}], max_tokens=1
+            )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, task: Task, pause: Pause) -> Reply:
+        self._pace.wait(pause)
+        with _Translated(self._model, self._url):
+            try:
+                completion = self._create(task)
+            except openai.BadRequestError as error:
+                if not self._knows_schemas or "response_format" not in str(error):
+                    raise
+                self._knows_schemas = False
+                completion = self._create(task)
+        return _reply(completion, task)
+
+    def _create(self, task: Task) -> ChatCompletion:
+        messages: list[Any] = [{"role": one.role, "content": one.content} for one in task.messages]
+        form: Any = {"type": "json_object"}
+        if self._knows_schemas:
+            form = {
+                "type": "json_schema",
+                "json_schema": {"name": task.schema.name, "strict": True, "schema": task.schema.as_json()},
+            }
+        else:
+            wanted = json.dumps(task.schema.as_json(), ensure_ascii=False)
+            messages.append({"role": "system", "content": f"Reply with one JSON object of this schema: {wanted}"})
+        return self._client.chat.completions.create(
+            model=self._model, messages=messages, response_format=form, temperature=0, max_tokens=task.max_tokens
+        )
+
+
+def _reply(completion: ChatCompletion, task: Task) -> Reply:
+    if not completion.choices:
+        raise TeacherGarbled(reason="an empty reply")
+    choice = completion.choices[0]
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        raise TeacherRefused(purpose=task.purpose)
+    if choice.finish_reason == "length":
+        raise TeacherGarbled(reason="a reply that was cut off")
+    try:
+        value = json.loads(choice.message.content or "")
+        jsonschema.validate(value, task.schema.as_json())
+    except (ValueError, RecursionError, jsonschema.ValidationError):
+        raise TeacherGarbled(reason="a reply that does not fit") from None
+    usage = completion.usage
+    return Reply(
+        value=value,
+        tokens_read=usage.prompt_tokens if usage else 0,
+        tokens_written=usage.completion_tokens if usage else 0,
+    )
+
+
+class _Translated:
+    """The SDK's errors as ours. `from None`: theirs hold the request's words."""
+
+    def __init__(self, model: str, url: str) -> None:
+        self._model, self._url = model, url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, openai.OpenAIError):
+            raise self._ours(error) from None
+
+    def _ours(self, error: openai.OpenAIError) -> Exception:
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            return TeacherMisconfigured(reason="its key is not accepted; check HEIRLOOM_TEACHER_KEY")
+        if isinstance(error, openai.RateLimitError) and error.code in _NO_MONEY:
+            return TeacherMisconfigured(reason="its account has no credit left; what was replied is kept")
+        if isinstance(error, openai.NotFoundError):
+            if error.code == "model_not_found" or (error.body and "model" in str(error.body).lower()):
+                return TeacherMisconfigured(reason=f"it has no model {self._model}; check HEIRLOOM_TEACHER_MODEL")
+            return TeacherMisconfigured(reason=f"{self._url} is not its address; check HEIRLOOM_TEACHER_URL")
+        if isinstance(error, openai.APITimeoutError):
+            return TeacherUnavailable(reason="it did not reply in time")
+        if isinstance(error, openai.APIStatusError):
+            if error.status_code == 429:
+                return TeacherUnavailable(reason="it is asked too often", wait_seconds=_retry_after(error))
+            if error.status_code < 500:
+                return TeacherMisconfigured(reason=f"it does not accept the request (HTTP {error.status_code})")
+            return TeacherUnavailable(reason=f"it failed (HTTP {error.status_code})")
+        if isinstance(error, openai.APIConnectionError):
+            return TeacherUnavailable(reason=f"{self._url} cannot be reached")
+        return TeacherGarbled(reason="a reply that is not in OpenAI's form")
+
+
+def _retry_after(error: openai.APIStatusError) -> float:
+    """Seconds that the endpoint asks for; 0 for none, or for a date."""
+    try:
+        return max(0.0, min(float(error.response.headers.get("retry-after", "0")), _LONGEST_WAIT))
+    except ValueError:
+        return 0.0
+
+
+class _Wait(wait_base):
+    """As long as the endpoint asks for; otherwise twice as long each time, with jitter."""
+
+    def __init__(self, first: float) -> None:
+        self._doubling = wait_exponential_jitter(initial=first, max=_LONGEST_WAIT, jitter=first)
+
+    def __call__(self, retry_state: Any) -> float:
+        error = retry_state.outcome.exception()
+        asked = error.details.get("wait_seconds", 0.0) if isinstance(error, TeacherUnavailable) else 0.0
+        return max(float(asked), self._doubling(retry_state))
+
+
+class _Pace:
+    """At most one call each `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self, pause: Pause) -> None:
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._seconds
+        if start > now:
+            pause(start - now)

@@ -1,0 +1,152 @@
+"""The teacher that asks a language model, and believes nothing that the memories do not hold.
+
+A name, number or year that is in none of the memories is not kept: what holds one is written by the built-in
+teacher instead. So is a note that the model refuses or garbles; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from kernel.bio import Bio
+from kernel.errors import TeacherGarbled, TeacherRefused
+from kernel.grounding import unsupported
+from kernel.ids import MemoryId, digest
+from kernel.language_model import Schema, Task
+from kernel.note import Note
+from kernel.sample import Message
+
+if TYPE_CHECKING:
+    from kernel.memory import Memories, Memory
+    from kernel.note import Notes
+    from kernel.ports import EntityFinder, LanguageModel, Teacher
+    from kernel.topic import Topics
+
+BIO_NOTES_CHARACTERS = 12_000  #: of all notes that a biography is written from
+
+_TEXT: Mapping[str, object] = {"type": "string"}
+_TEXTS: Mapping[str, object] = {"type": "array", "items": _TEXT}
+NOTE = Schema(
+    name="note",
+    properties={"title": _TEXT, "summary": _TEXT, "insight": _TEXT}
+    | dict.fromkeys(("keywords", "people", "places", "dates"), _TEXTS),
+)
+TOPIC = Schema(name="topic", properties={"name": _TEXT})
+BIO = Schema(name="bio", properties=dict.fromkeys(("first_person", "second_person", "third_person"), _TEXT))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherPrompts:
+    """One language's, from config/prompts/teacher/{en,zh}.yaml: what the model is told for each kind of task."""
+
+    note: str
+    topic: str
+    bio: str
+
+
+class LlmTeacher:
+    """Implements kernel.ports.Teacher. `pause(seconds)` is called before each task; what it raises ends the work."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prompts: Mapping[str, TeacherPrompts],
+        *,
+        finder: EntityFinder,
+        fallback: Teacher,
+        pause: Callable[[float], None],
+    ) -> None:
+        """`prompts`: by language."""
+        self._model, self._prompts = model, prompts
+        self._finder, self._fallback, self._pause = finder, fallback, pause
+
+    @property
+    def name(self) -> str:
+        told = [str(sorted(asdict(prompts).items())) for _, prompts in sorted(self._prompts.items())]
+        return f"{self._model.name}/{digest(*told)[:8]} over {self._fallback.name}"
+
+    def write_note(self, memory: Memory) -> Note:
+        """The model's, with what the memory does not hold left out or said by the built-in teacher."""
+        plain = self._fallback.write_note(memory)
+        source = f"{memory.question} {memory.answer}"
+        told = self._ask("note", NOTE, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+        if told is None:
+            return plain
+
+        def grounded(field: str, otherwise: str) -> str:
+            text = _text(told, field)
+            is_held = not unsupported(text, source, language=memory.language, finder=self._finder)
+            return text if text and is_held else otherwise
+
+        def held(field: str) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(one for one in _texts(told, field) if one.casefold() in source.casefold()))
+
+        return replace(
+            plain,
+            title=grounded("title", plain.title),
+            summary=grounded("summary", plain.summary),
+            insight=grounded("insight", plain.insight),
+            keywords=held("keywords")[:8] or plain.keywords,
+            people=held("people") or plain.people,
+            places=held("places") or plain.places,
+            dates=held("dates") or plain.dates,
+            teacher=self._model.name,
+        )
+
+    def name_topic(self, notes: Sequence[Note], language: str) -> str:
+        source = "\n".join(f"- {note.title}: {note.summary}" for note in notes)
+        ids = tuple(note.memory_id for note in notes)
+        name = _text(self._ask("topic", TOPIC, language, source, max_tokens=60, memory_ids=ids), "name")
+        if not name or len(name) > 60 or unsupported(name, source, language=language, finder=self._finder):
+            return self._fallback.name_topic(notes, language)
+        return name
+
+    def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio:
+        plain = self._fallback.tell_bio(memories, notes, topics)
+        lines = [memories.elder_name, *(f"- {note.title}: {note.summary} {note.insight}" for note in notes.items)]
+        while sum(map(len, lines)) > BIO_NOTES_CHARACTERS:
+            lines = [lines[0], *lines[1::2]]  # of a long life every second note
+        source = "\n".join(lines)
+        ids = tuple(note.memory_id for note in notes.items)
+        told = self._ask("bio", BIO, memories.language, source, max_tokens=1600, memory_ids=ids)
+        persons = {field: _text(told, field) for field in BIO.properties}
+        everything = source + "\n".join(memory.answer for memory in memories.items)
+        if not all(persons.values()) or unsupported(
+            "\n".join(persons.values()), everything, language=memories.language, finder=self._finder
+        ):
+            return plain
+        return replace(plain, memory_ids=ids, **persons)
+
+    def _ask(
+        self,
+        purpose: str,
+        schema: Schema,
+        language: str,
+        source: str,
+        *,
+        max_tokens: int,
+        memory_ids: tuple[MemoryId, ...],
+    ) -> Mapping[str, object] | None:
+        """None where the model could not."""
+        self._pause(0.0)
+        prompts = self._prompts.get(language) or self._prompts["en"]
+        messages = (
+            Message(role="system", content=getattr(prompts, purpose)),
+            Message(role="user", content=source),
+        )
+        task = Task(purpose=purpose, messages=messages, schema=schema, max_tokens=max_tokens, memory_ids=memory_ids)
+        try:
+            return self._model.reply(task, pause=self._pause).value
+        except (TeacherRefused, TeacherGarbled):
+            return None
+
+
+def _text(told: Mapping[str, object] | None, field: str) -> str:
+    return str((told or {}).get(field, "")).strip()
+
+
+def _texts(told: Mapping[str, object], field: str) -> list[str]:
+    found = told.get(field, [])
+    return [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list | tuple) else []

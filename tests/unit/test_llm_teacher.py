@@ -1,0 +1,169 @@
+"""The teacher that asks a language model keeps nothing that the memories do not hold, and is asked nothing twice."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from adapters.entity_finder import OfflineEntityFinder
+from config.config_loader import ConfigLoader
+from config.settings import ROOT
+from kernel.builtin_teacher import BuiltinTeacher
+from kernel.errors import BudgetSpent, Cancelled, TeacherGarbled, TeacherRefused, TeacherUnavailable
+from kernel.ids import ElderId, JobId, TenantId
+from kernel.kept_model import Budget, KeptModel
+from kernel.language_model import Reply, Task
+from kernel.llm_teacher import LlmTeacher
+from kernel.memory import Answer, Memories, collect_memories
+from kernel.note import write_notes
+from kernel.topic import Topics
+from tests.memory_store import MemoryReplies
+
+US, ELDER = TenantId("us"), ElderId("margaret")
+FINDER = OfflineEntityFinder()
+PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_teacher_prompts()
+BOAT = "Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934, and she was painted blue."
+NOTE = {
+    "title": "The Kittiwake",
+    "summary": "Their father's boat, the Kittiwake, was built by Uncle Elias at Cley in 1934.",
+    "insight": "",
+    "keywords": ["Kittiwake", "Elias", "submarine"],
+    "people": ["Elias", "Napoleon"],
+    "places": ["Cley"],
+    "dates": ["1934"],
+}
+
+
+class Model:
+    """A LanguageModel that replies what `replies` says, or raises it."""
+
+    name = "here/teacher"
+
+    def __init__(self, replies: Callable[[Task], object]) -> None:
+        self.replies = replies
+        self.asked: list[Task] = []
+
+    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+        self.asked.append(task)
+        said = self.replies(task)
+        if isinstance(said, Exception):
+            raise said
+        assert isinstance(said, Mapping)
+        return Reply(value=said, tokens_read=100, tokens_written=50)
+
+
+def memories(*answers: str) -> Memories:
+    told = [Answer(question="Tell me about your father's boat.", answer=answer) for answer in answers or (BOAT,)]
+    return collect_memories(told, elder_name="Margaret", language="en")
+
+
+def teacher(model: Model | KeptModel, pause: Callable[[float], None] = lambda seconds: None) -> LlmTeacher:
+    return LlmTeacher(model, PROMPTS, finder=FINDER, fallback=BuiltinTeacher(FINDER), pause=pause)
+
+
+def kept(model: Model, replies: MemoryReplies, *, job: str = "j1", **limits: int) -> KeptModel:
+    return KeptModel(
+        model,
+        replies,
+        tenant=US,
+        elder=ELDER,
+        job=JobId(job),
+        budget=Budget(**limits),
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_note_is_the_models_without_what_the_memory_does_not_hold() -> None:
+    [note] = write_notes(memories(), teacher=teacher(Model(lambda task: NOTE))).items
+    assert (note.title, note.summary) == (NOTE["title"], NOTE["summary"])
+    assert (note.people, note.places, note.dates) == (("Elias",), ("Cley",), ("1934",))
+    assert note.keywords == ("Kittiwake", "Elias")
+    assert note.text == BOAT and note.teacher == "here/teacher"
+
+
+@pytest.mark.parametrize("invented", ["She was built in 1943.", "She was built by Uncle Horace at Cley."])
+def test_a_sentence_with_an_invented_name_or_year_is_not_kept(invented: str) -> None:
+    [note] = write_notes(memories(), teacher=teacher(Model(lambda task: NOTE | {"summary": invented}))).items
+    assert note.summary in BOAT and note.title == NOTE["title"]
+
+
+@pytest.mark.parametrize("error", [TeacherRefused(purpose="note"), TeacherGarbled(reason="an empty reply")])
+def test_a_note_that_the_model_cannot_write_is_written_by_the_built_in_teacher(error: Exception) -> None:
+    model = Model(lambda task: error if "Kittiwake" in task.messages[-1].content else NOTE | {"title": "A song"})
+    notes = write_notes(memories(BOAT, "We sang a song."), teacher=teacher(model)).items
+    assert [note.teacher for note in notes] == ["builtin/1", "here/teacher"]
+    assert notes[0] == BuiltinTeacher(FINDER).write_note(memories(BOAT).items[0])
+
+
+def test_a_model_that_is_not_there_ends_the_stage_and_what_it_replied_is_kept() -> None:
+    replies = MemoryReplies()
+    model = Model(lambda task: NOTE if len(model.asked) == 1 else TeacherUnavailable(reason="it failed (HTTP 500)"))
+    told = memories(BOAT, "We sang a song.")
+    with pytest.raises(TeacherUnavailable):
+        write_notes(told, teacher=teacher(kept(model, replies)))
+    model.replies = lambda task: NOTE | {"title": "A song"}
+    write_notes(told, teacher=teacher(kept(model, replies)))
+    assert len(model.asked) == 3, "the first memory is not asked about again"
+
+
+def test_nothing_changed_costs_no_call_and_one_memory_changed_costs_one() -> None:
+    replies, model = MemoryReplies(), Model(lambda task: NOTE)
+    songs = [f"In {year} we sang." for year in range(1950, 1960)]
+    first = write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
+    again = write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies, job="j2")))
+    assert again == first and len(model.asked) == 11
+    write_notes(memories(BOAT, *songs[:-1], "In 1960 we sang."), teacher=teacher(kept(model, replies, job="j3")))
+    assert len(model.asked) == 12
+    assert replies.spent(US, JobId("j2")).calls == 0
+
+
+@pytest.mark.parametrize("limit", [{"calls": 2}, {"tokens": 300}])
+def test_a_job_spends_no_more_than_it_may_and_nothing_is_lost(limit: dict[str, int]) -> None:
+    replies, model = MemoryReplies(), Model(lambda task: NOTE)
+    told = memories(BOAT, "In 1950 we sang.", "In 1951 we sang.")
+    with pytest.raises(BudgetSpent) as raised:
+        write_notes(told, teacher=teacher(kept(model, replies, **limit)))
+    assert len(model.asked) == 2 and "HEIRLOOM_TEACHER_MAX" in str(raised.value)
+    write_notes(told, teacher=teacher(kept(model, replies, job="j2", **limit)))
+    assert len(model.asked) == 3
+
+
+def test_a_cancel_is_heard_before_each_task() -> None:
+    heard: list[float] = []
+
+    def pause(seconds: float) -> None:
+        heard.append(seconds)
+        if len(heard) == 2:
+            raise Cancelled
+
+    model = Model(lambda task: NOTE)
+    with pytest.raises(Cancelled):
+        write_notes(memories(BOAT, "In 1950 we sang.", "In 1951 we sang."), teacher=teacher(model, pause))
+    assert len(model.asked) == 1
+
+
+def test_a_topic_keeps_the_models_name_unless_it_is_invented() -> None:
+    notes = write_notes(memories(), teacher=BuiltinTeacher(FINDER)).items
+    assert teacher(Model(lambda task: {"name": "Father's boat"})).name_topic(notes, "en") == "Father's boat"
+    plain = BuiltinTeacher(FINDER).name_topic(notes, "en")
+    for said in ("The voyage to Valparaiso in 1888", "", "long " * 20):
+        assert teacher(Model(lambda task, said=said: {"name": said})).name_topic(notes, "en") == plain
+
+
+def test_a_biography_with_anything_invented_is_the_elders_own_words_instead() -> None:
+    told = memories()
+    notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
+    topics = Topics(items=(), shades=())
+    said = dict.fromkeys(("first_person", "second_person", "third_person"), "The Kittiwake was built at Cley in 1934.")
+    assert teacher(Model(lambda task: said)).tell_bio(told, notes, topics).third_person == said["third_person"]
+    plain = BuiltinTeacher(FINDER).tell_bio(told, notes, topics)
+    invented = said | {"third_person": "Born in 1888, she sailed to Valparaiso."}
+    assert teacher(Model(lambda task: invented)).tell_bio(told, notes, topics) == plain
+
+
+def test_another_prompt_or_model_is_another_teacher() -> None:
+    one = teacher(Model(lambda task: NOTE))
+    other = LlmTeacher(
+        Model(lambda task: NOTE), {"en": PROMPTS["zh"]}, finder=FINDER, fallback=BuiltinTeacher(FINDER), pause=print
+    )
+    assert one.name != other.name and "here/teacher" in one.name
