@@ -1,11 +1,12 @@
 """Settings: where things are. Read once from the environment, frozen, and passed on as plain values.
 
-What shapes a model is not here but in training_config.yaml; changing a setting never changes a result.
+What shapes a model is not here but in training_config.yaml; of the settings only the teacher changes a result.
 """
 
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -35,8 +36,8 @@ class Settings(BaseSettings):
     chroma_url: str = ""  #: "" for the embedded Chroma
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
-    teacher_gguf: Path | None = None  #: a model in this process as the teacher; None with no URL: the built-in one
-    teacher_url: str = ""  #: of an OpenAI-compatible endpoint as the teacher
+    teacher_gguf: str = ""  #: path of a model in this process as the teacher
+    teacher_url: str = ""  #: of an OpenAI-compatible endpoint as the teacher; neither: the built-in one
     teacher_key: str = Field(default="", repr=False)
     teacher_model: str = ""
     teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes
@@ -67,9 +68,22 @@ class Settings(BaseSettings):
         return "http://" + host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - to be connected to, not to listen on
 
     @property
+    def teacher(self) -> dict[str, Any]:
+        """What `open_teacher` takes."""
+        return {
+            "gguf": self.teacher_gguf,
+            "url": self.teacher_url,
+            "key": self.teacher_key,
+            "model": self.teacher_model,
+            "calls_a_minute": self.teacher_calls_a_minute,
+            "threads": self.threads,
+            "context_tokens": self.context_tokens,
+        }
+
+    @property
     def is_teacher_remote(self) -> bool:
         """Whether an elder's words leave this machine to be taught from: then their consent is needed."""
-        is_asked = bool(self.teacher_url) and self.teacher_gguf is None
+        is_asked = bool(self.teacher_url) and not self.teacher_gguf
         return is_asked and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
 
     @property

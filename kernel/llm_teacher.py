@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kernel.topic import Topics
 
 BIO_NOTES_CHARACTERS = 12_000  #: of all notes that a biography is written from
+BIO_TOKENS = 1600  #: of the biography in all three persons, at most
 
 _TEXT: Mapping[str, object] = {"type": "string"}
 _TEXTS: Mapping[str, object] = {"type": "array", "items": _TEXT}
@@ -70,10 +71,10 @@ class LlmTeacher:
     def write_note(self, memory: Memory) -> Note:
         """The model's, with what the memory does not hold left out or said by the built-in teacher."""
         plain = self._fallback.write_note(memory)
-        source = f"{memory.question} {memory.answer}"
-        told = self._ask("note", NOTE, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+        told = self._ask(note_task(memory, self._prompts))
         if told is None:
             return plain
+        source = f"{memory.question} {memory.answer}"
 
         def grounded(field: str, otherwise: str) -> str:
             text = _text(told, field)
@@ -98,7 +99,8 @@ class LlmTeacher:
     def name_topic(self, notes: Sequence[Note], language: str) -> str:
         source = "\n".join(f"- {note.title}: {note.summary}" for note in notes)
         ids = tuple(note.memory_id for note in notes)
-        name = _text(self._ask("topic", TOPIC, language, source, max_tokens=60, memory_ids=ids), "name")
+        told = self._ask(_task("topic", TOPIC, self._prompts, language, source, max_tokens=60, memory_ids=ids))
+        name = _text(told, "name")
         if not name or len(name) > 60 or unsupported(name, source, language=language, finder=self._finder):
             return self._fallback.name_topic(notes, language)
         return name
@@ -110,7 +112,8 @@ class LlmTeacher:
             lines = [lines[0], *lines[1::2]]  # of a long life every second note
         source = "\n".join(lines)
         ids = tuple(note.memory_id for note in notes.items)
-        told = self._ask("bio", BIO, memories.language, source, max_tokens=1600, memory_ids=ids)
+        task = _task("bio", BIO, self._prompts, memories.language, source, max_tokens=BIO_TOKENS, memory_ids=ids)
+        told = self._ask(task)
         persons = {field: _text(told, field) for field in BIO.properties}
         everything = source + "\n".join(memory.answer for memory in memories.items)
         if not all(persons.values()) or unsupported(
@@ -119,28 +122,33 @@ class LlmTeacher:
             return plain
         return replace(plain, memory_ids=ids, **persons)
 
-    def _ask(
-        self,
-        purpose: str,
-        schema: Schema,
-        language: str,
-        source: str,
-        *,
-        max_tokens: int,
-        memory_ids: tuple[MemoryId, ...],
-    ) -> Mapping[str, object] | None:
+    def _ask(self, task: Task) -> Mapping[str, object] | None:
         """None where the model could not."""
         self._pause(0.0)
-        prompts = self._prompts.get(language) or self._prompts["en"]
-        messages = (
-            Message(role="system", content=getattr(prompts, purpose)),
-            Message(role="user", content=source),
-        )
-        task = Task(purpose=purpose, messages=messages, schema=schema, max_tokens=max_tokens, memory_ids=memory_ids)
         try:
             return self._model.reply(task, pause=self._pause).value
         except (TeacherRefused, TeacherGarbled):
             return None
+
+
+def note_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
+    source = f"{memory.question} {memory.answer}"
+    return _task("note", NOTE, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+
+
+def _task(
+    purpose: str,
+    schema: Schema,
+    prompts: Mapping[str, TeacherPrompts],
+    language: str,
+    source: str,
+    *,
+    max_tokens: int,
+    memory_ids: tuple[MemoryId, ...],
+) -> Task:
+    told = getattr(prompts.get(language) or prompts["en"], purpose)
+    messages = (Message(role="system", content=told), Message(role="user", content=source))
+    return Task(purpose=purpose, messages=messages, schema=schema, max_tokens=max_tokens, memory_ids=memory_ids)
 
 
 def _text(told: Mapping[str, object] | None, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,12 @@ class Notes:
     items: tuple[Note, ...]
 
 
-def write_notes(memories: Memories, *, teacher: Teacher) -> Notes:
-    """One note a memory, in the memories' order."""
-    return Notes(language=memories.language, items=tuple(teacher.write_note(memory) for memory in memories.items))
+def write_notes(
+    memories: Memories, *, teacher: Teacher, on_progress: Callable[[float], None] = lambda fraction: None
+) -> Notes:
+    """One note a memory, in the memories' order. `on_progress(fraction)` before each."""
+    notes = []
+    for number, memory in enumerate(memories.items):
+        on_progress(number / len(memories.items))
+        notes.append(teacher.write_note(memory))
+    return Notes(language=memories.language, items=tuple(notes))

@@ -105,7 +105,7 @@ PIPELINE: tuple[Stage, ...] = (
         queue=Queue.LLM,
         reads=("collect_memories",),
         makes=Notes,
-        run=lambda desk, memories: write_notes(memories, teacher=desk.teacher),
+        run=lambda desk, memories: write_notes(memories, teacher=desk.teacher, on_progress=desk.report),
         settings=lambda desk: desk.teacher.name,
         version=2,
     ),

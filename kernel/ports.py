@@ -193,6 +193,11 @@ class LanguageModel(Protocol):
         TeacherUnavailable, TeacherGarbled.
         """
 
+    def check(self) -> None:
+        """Whether it can be asked at all. Raises TeacherMisconfigured with what is wrong, TeacherUnavailable."""
+
+    def close(self) -> None: ...
+
 
 class Replies(Protocol):
     """What a teacher was asked and replied, kept with the elder's other data; also what the left brain learns from."""

@@ -48,6 +48,11 @@ class ProgressTracker:
         }
         self._seconds = TYPICAL_SECONDS | measured
 
+    @property
+    def whole_seconds(self) -> float:
+        """Of all stages, when none can be skipped."""
+        return sum(self._seconds.values())
+
     def progress(self, job: Job) -> Progress:
         done = sum(self._seconds[step.name] * _fraction(step) for step in job.steps)
         whole = sum(self._seconds[step.name] for step in job.steps)

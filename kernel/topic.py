@@ -52,7 +52,7 @@ def find_topics(notes: Notes, *, teacher: Teacher, embedder: Embedder) -> Topics
         return Topics(items=(), shades=())
     vectors = embedder.embed([f"{note.title}\n{note.text}" for note in notes.items], is_query=False)
     named: dict[str, list[int]] = {}
-    for members in cluster(vectors, max(1, min(MOST_TOPICS, round(len(vectors) / NOTES_A_TOPIC)))):
+    for members in cluster(vectors, most_topics(len(vectors))):
         name = teacher.name_topic([notes.items[number] for number in members], notes.language)
         named.setdefault(name, []).extend(members)
     asked = dict(zip(named, embedder.embed(list(named), is_query=True), strict=True))
@@ -65,6 +65,11 @@ def find_topics(notes: Notes, *, teacher: Teacher, embedder: Embedder) -> Topics
         items=tuple(sorted(topics, key=lambda topic: (-len(topic.memory_ids), topic.name))),
         shades=find_shades(notes),
     )
+
+
+def most_topics(notes: int) -> int:
+    """How many topics so many notes are put into, at most."""
+    return max(1, min(MOST_TOPICS, round(notes / NOTES_A_TOPIC)))
 
 
 def find_shades(notes: Notes) -> tuple[Shade, ...]:

@@ -97,6 +97,15 @@ class TrainingStarted(BaseModel):
     elder_id: str
 
 
+class QuoteOut(BaseModel):
+    elder_id: str
+    teacher: str  #: "" for the built-in one
+    calls: int
+    tokens: int  #: read and written, about
+    seconds: float
+    time: str
+
+
 class StageOut(BaseModel):
     name: str
     state: str

@@ -14,13 +14,26 @@ from adapters.engines import open_engine
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
+from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Clock, Doorbell, Elders, Engine, Families, Jobs, Replies, Reranker, VectorIndex, Versions
+from kernel.ports import (
+    Clock,
+    Doorbell,
+    Elders,
+    Engine,
+    Families,
+    Jobs,
+    LanguageModel,
+    Replies,
+    Reranker,
+    VectorIndex,
+    Versions,
+)
 from kernel.retrieval import Retriever
 from modelserver.turnstile import Turnstile
 
@@ -44,6 +57,7 @@ class Services:
     engine: Engine
     index: VectorIndex
     reranker: Reranker
+    teacher: LanguageModel | None  #: None: the built-in one
     checks: dict[str, Check]
     clock: Clock
     retrievers: "Retrievers" = field(init=False)
@@ -126,6 +140,7 @@ def open_services(settings: Settings) -> Services:
         engine=engine,
         index=index,
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
+        teacher=open_teacher(**settings.teacher),
         checks={
             "store": lambda: ping(database),
             "queue": doorbell.check,

@@ -15,17 +15,16 @@ from adapters.engines import open_engine
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
-from adapters.llama_cpp_model import LlamaCppModel
 from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
 from adapters.mongo_replies import MongoReplies
-from adapters.openai_model import OpenAiModel
 from adapters.reranker import QueryLikelihoodReranker
+from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.clock import utc_now
 from kernel.kept_model import Budget
-from kernel.ports import Jobs, LanguageModel
+from kernel.ports import Jobs
 from workers.desk import DeskMaker
 from workers.lease import LeaseTerms
 from workers.runner import Runner
@@ -92,23 +91,10 @@ def _teachers(settings: Settings, config: ConfigLoader, replies: MongoReplies) -
     return Teachers(
         builtin=BuiltinTeacher(finder),
         finder=finder,
-        model=_teacher_model(settings),
+        model=open_teacher(**settings.teacher),
         is_remote=settings.is_teacher_remote,
         prompts=config.get_teacher_prompts(),
         replies=replies,
         budget=Budget(calls=settings.teacher_max_calls, tokens=settings.teacher_max_tokens),
         clock=utc_now,
-    )
-
-
-def _teacher_model(settings: Settings) -> LanguageModel | None:
-    if settings.teacher_gguf is not None:
-        return LlamaCppModel(settings.teacher_gguf, threads=settings.threads, context_tokens=settings.context_tokens)
-    if not settings.teacher_url:
-        return None
-    return OpenAiModel(
-        settings.teacher_url,
-        api_key=settings.teacher_key,
-        model=settings.teacher_model,
-        calls_a_minute=settings.teacher_calls_a_minute,
     )

@@ -32,7 +32,7 @@ from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.stack import Stack, running_stack
 from modelserver.cli.tables import answers_table, arms_table, models_table
-from modelserver.cli.training import check_outcome, outcome, start_or_join, watch
+from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
 from modelserver.cli.words import CliError, Words, choose_language, take_language
 from modelserver.validation import kind_in_chinese
 
@@ -304,9 +304,13 @@ def train(
     elder: ElderArgument,
     force: Annotated[bool, typer.Option("--force")] = False,
     cancel: Annotated[bool, typer.Option("--cancel")] = False,
+    quote: Annotated[bool, typer.Option("--quote")] = False,
 ) -> None:
     shell: Shell = context.obj
     client = shell.client()
+    if quote:
+        shell.console.print(quoted(client.quote(elder), shell.words), markup=False)
+        return
     if cancel:
         _cancel(shell, client, elder)
         return

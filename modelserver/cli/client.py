@@ -76,6 +76,9 @@ class Client:
         body = {"elder_id": elder, "elder_name": "", "force_retrain": force}
         return self._call("POST", "/train/start", json=body)
 
+    def quote(self, elder: str) -> Json:
+        return self._call("GET", f"/train/quote/{_id(elder)}")
+
     def progress(self, job: str) -> Json:
         return self._call("GET", f"/train/progress/{_id(job)}")
 

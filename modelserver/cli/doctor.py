@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from pymongo.errors import PyMongoError
 
 from adapters.converter import is_prepared
-from adapters.openai_model import OpenAiModel
+from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.errors import HeirloomError
@@ -214,16 +214,15 @@ def _server(
 
 def _teacher(settings: Settings, words: Words) -> Finding:
     part = words("doctor.teacher")
-    if not settings.teacher_url:
+    model = open_teacher(**settings.teacher)
+    if model is None:
         return Finding(part=part, found=words("doctor.teacher_builtin"), is_needed=False)
-    with closing(
-        OpenAiModel(settings.teacher_url, api_key=settings.teacher_key, model=settings.teacher_model)
-    ) as model:
+    with closing(model):
         try:
             model.check()
         except HeirloomError as error:
             return Finding(part=part, found=error.message(words.language), is_ok=False)
-    return Finding(part=part, found=words("doctor.teacher_ok", url=settings.teacher_url, model=settings.teacher_model))
+        return Finding(part=part, found=words("doctor.teacher_ok", model=model.name))
 
 
 def _api(url: str, words: Words) -> Finding:

@@ -38,6 +38,13 @@ def running_job(error: CliError) -> str:
     return ""
 
 
+def quoted(quote: Json, words: Words) -> str:
+    """What a training would take, in a sentence."""
+    if not quote["calls"]:
+        return words("train.quote", time=quote["time"])
+    return words("train.quote_asked", **{name: quote[name] for name in ("teacher", "calls", "tokens", "time")})
+
+
 def watch(
     client: Client, job: str, *, console: Console, words: Words, pause: Callable[[float], None] = time.sleep
 ) -> Json:

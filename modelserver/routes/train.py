@@ -17,9 +17,10 @@ from kernel.ids import ElderId, JobId, TenantId, elder_id
 from kernel.job import Event, Job, JobStatus, Step
 from kernel.pipeline import PIPELINE, STAGE_NAMES
 from kernel.progress_tracker import ProgressTracker, eta_words
+from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
-from modelserver.schemas import ErrorOut, ProgressOut, StageOut, StartTraining, TrainingStarted
+from modelserver.schemas import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,29 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
         words = _KEPT
         log.warning("doorbell.unavailable", job=job.id)
     return TrainingStarted(message=words[language_of(request)], job_id=job.id, elder_id=elder.id)
+
+
+@router.get("/quote/{elder}")
+def quote(request: Request, elder: str, services: Provided, tenant: Family) -> QuoteOut:
+    """What a training would ask its teacher now, and how long it would take. Nothing is asked or started."""
+    known = services.elders.get(tenant, elder_id(elder))
+    quoted = quote_training(
+        memories_of(services.elders, tenant, known.id),
+        model=services.teacher.name if services.teacher else "",
+        prompts=services.config.get_teacher_prompts(),
+        replies=services.replies,
+        tenant=tenant,
+        elder=known.id,
+        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id)),
+    )
+    return QuoteOut(
+        elder_id=known.id,
+        teacher=quoted.model,
+        calls=quoted.calls,
+        tokens=quoted.tokens,
+        seconds=quoted.seconds,
+        time=eta_words(quoted.seconds, language_of(request)),
+    )
 
 
 @router.get("/progress/{job_id}")

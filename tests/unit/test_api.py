@@ -93,6 +93,7 @@ class House:
             engine=self.engine,  # type: ignore[arg-type]
             index=MemoryIndex(Letters()),
             reranker=Reads(),
+            teacher=None,
             checks={"engine": self.engine.check},
             clock=lambda: NOW,
         )
@@ -643,3 +644,11 @@ def test_an_answer_that_is_taken_back_leaves_nothing_of_it_with_the_teachers_rep
     assert len(replies.calls(house.tenant, ElderId(ELDER))) == 2
     house.client.delete(f"/elders/{ELDER}")
     assert replies.calls(house.tenant, ElderId(ELDER)) == []
+
+
+def test_the_quote_says_what_a_training_would_take_and_starts_nothing(house: House) -> None:
+    house.elder(3)
+    quoted = house.client.get(f"/train/quote/{ELDER}").json()
+    assert (quoted["teacher"], quoted["calls"]) == ("", 0) and quoted["seconds"] > 60
+    assert house.bell.rung == []
+    assert house.stranger.get(f"/train/quote/{ELDER}").status_code == 404

@@ -16,6 +16,8 @@ from kernel.language_model import Reply, Task
 from kernel.llm_teacher import LlmTeacher
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import write_notes
+from kernel.progress_tracker import ProgressTracker
+from kernel.quote import Quote, quote_training
 from kernel.topic import Topics
 from tests.memory_store import MemoryReplies
 
@@ -167,3 +169,34 @@ def test_another_prompt_or_model_is_another_teacher() -> None:
         Model(lambda task: NOTE), {"en": PROMPTS["zh"]}, finder=FINDER, fallback=BuiltinTeacher(FINDER), pause=print
     )
     assert one.name != other.name and "here/teacher" in one.name
+
+
+def test_the_quote_counts_what_is_still_to_ask() -> None:
+    replies, model = MemoryReplies(), Model(lambda task: NOTE)
+    songs = [f"In {year} we sang." for year in range(1950, 1959)]
+
+    def quoted(told: Memories, name: str = model.name) -> Quote:
+        return quote_training(
+            told,
+            model=name,
+            prompts=PROMPTS,
+            replies=replies,
+            tenant=US,
+            elder=ELDER,
+            tracker=ProgressTracker(),
+        )
+
+    before = quoted(memories(BOAT, *songs))
+    assert before.calls == 10 + 2 + 1 and before.tokens > 10 * 150
+    write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
+    after = quoted(memories(BOAT, *songs))
+    assert (after.calls, after.tokens) == (0, 0)
+    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 1 + 2 + 1
+    assert quoted(memories(BOAT, *songs), name="").calls == 0
+    assert 0 < after.seconds < before.seconds
+
+
+def test_writing_notes_says_how_far_it_is() -> None:
+    said: list[float] = []
+    write_notes(memories(BOAT, "In 1950 we sang."), teacher=teacher(Model(lambda task: NOTE)), on_progress=said.append)
+    assert said == [0.0, 0.5]
