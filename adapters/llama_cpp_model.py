@@ -4,6 +4,7 @@ The elder's words go nowhere. A small model fits the form and may still write no
 says, as with any other.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import jsonschema
+from jinja2 import TemplateError
 
 from adapters.local_model import LocalModel
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed, TeacherGarbled, TeacherMisconfigured
@@ -27,8 +29,8 @@ class LlamaCppModel:
 
     @property
     def name(self) -> str:
-        size = self._gguf.stat().st_size if self._gguf.is_file() else 0
-        return f"llama.cpp/{self._gguf.name}/{size}"
+        """Another file under the same name is another model, and so is another room for its prompt."""
+        return f"llama.cpp/{self._gguf.name}/{_mark(self._gguf)}/{self._context_tokens}"
 
     def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
         """`pause(0)` is called after each piece of the reply."""
@@ -43,6 +45,9 @@ class LlamaCppModel:
                     for piece in answer:
                         pieces.append(piece)
                         pause(0.0)
+            except TemplateError:
+                reason = f"{self._gguf} takes no instructions; check HEIRLOOM_TEACHER_GGUF"
+                raise TeacherMisconfigured(reason=reason) from None
             except ContextTooLong:
                 raise TeacherGarbled(reason="no reply, as the task is too long for it") from None
             text = "".join(pieces)
@@ -70,3 +75,13 @@ class LlamaCppModel:
         except (EngineUnavailable, StageFailed) as error:
             reason = f"{self._gguf} cannot be loaded; check HEIRLOOM_TEACHER_GGUF"
             raise TeacherMisconfigured(reason=reason) from error
+
+
+def _mark(gguf: Path) -> str:
+    """Of its size and of its last megabyte, where the weights are: gigabytes are not read for a name."""
+    if not gguf.is_file():
+        return "missing"
+    size = gguf.stat().st_size
+    with gguf.open("rb") as file:
+        file.seek(max(0, size - (1 << 20)))
+        return hashlib.sha256(str(size).encode() + file.read()).hexdigest()[:12]

@@ -72,6 +72,7 @@ def create_indexes(database: Database[Document]) -> None:
         database.teacher_calls.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("key", ASCENDING)], unique=True
         )
+        database.teacher_calls.create_index([("tenant", ASCENDING), ("job", ASCENDING)])
         database.versions.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
         )

@@ -17,15 +17,15 @@ class MongoReplies:
     def __init__(self, database: Database[Document]) -> None:
         self._calls: Collection[Document] = database.teacher_calls
 
-    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Reply | None:
+    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Call | None:
         with translated():
             row = self._calls.find_one(of_tenant(tenant) | {"elder": elder, "key": key})
-        return decode(Reply, row["reply"]) if row else None
+        return decode(Call, row) if row else None
 
     def keep(self, tenant: TenantId, elder: ElderId, key: str, call: Call) -> None:
         mine = of_tenant(tenant) | {"elder": elder, "key": key}
         with translated():
-            self._calls.update_one(mine, {"$setOnInsert": asdict(call)}, upsert=True)
+            self._calls.update_one(mine, {"$set": asdict(call)}, upsert=True)
 
     def calls(self, tenant: TenantId, elder: ElderId) -> list[Call]:
         with translated():

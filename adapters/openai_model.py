@@ -8,10 +8,12 @@ An error's reason never holds what was asked or replied.
 """
 
 import json
+import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import jsonschema
 import openai
@@ -25,6 +27,8 @@ from kernel.language_model import Reply, Task
 _CONNECT_SECONDS = 5.0
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 _LONGEST_WAIT = 60.0
+_HEAR_SECONDS = 0.5  #: how long a cancel may wait to be heard
+_THINKING = 8  #: times the reply's tokens, for a model that reasons before it replies
 
 Pause = Callable[[float], None]
 
@@ -49,7 +53,9 @@ class OpenAiModel:
         self._attempts = attempts
         self._first_wait = first_wait_seconds
         self._pace = _Pace(60.0 / calls_a_minute if calls_a_minute else 0.0)
+        self._timeout_seconds = timeout_seconds
         self._knows_schemas = True
+        self._is_reasoning = False
         self._client = openai.OpenAI(
             base_url=url,
             api_key=api_key or "none",
@@ -61,7 +67,8 @@ class OpenAiModel:
 
     @property
     def name(self) -> str:
-        return f"{self._url.split('://')[-1].rstrip('/')}/{self._model}"
+        """Without what may be secret in the address."""
+        return f"{_public(self._url)}/{self._model}"
 
     def reply(self, task: Task, *, pause: Pause = time.sleep) -> Reply:
         """`pause(seconds)` waits between two attempts; what it raises ends the asking."""
@@ -77,43 +84,84 @@ class OpenAiModel:
     def check(self) -> None:
         """One question of one word. Raises TeacherMisconfigured with what is wrong, TeacherUnavailable."""
         with _Translated(self._model, self._url):
-            self._client.chat.completions.create(
-                model=self._model, messages=[{"role": "user", "content": "Say yes."}], max_tokens=1
-            )
+            completion = self._send([{"role": "user", "content": "Say yes."}], max_tokens=16)
+        if not isinstance(completion, ChatCompletion) or not completion.choices:
+            raise TeacherMisconfigured(reason=f"{_public(self._url)} is not its address; check HEIRLOOM_TEACHER_URL")
 
     def close(self) -> None:
         self._client.close()
 
     def _ask(self, task: Task, pause: Pause) -> Reply:
         self._pace.wait(pause)
-        with _Translated(self._model, self._url):
+        try:
+            with _Translated(self._model, self._url):
+                completion = _patiently(lambda: self._create(task), pause, seconds=self._timeout_seconds)
+        except TeacherRefused:
+            self.check()  # an endpoint that takes nothing at all is not one that refuses this
+            raise TeacherRefused(purpose=task.purpose) from None
+        return _reply(completion, task)
+
+    def _create(self, task: Task) -> ChatCompletion:
+        while True:
+            messages: list[Any] = [{"role": one.role, "content": one.content} for one in task.messages]
+            form: Any = {"type": "json_object"}
+            if self._knows_schemas:
+                schema = {"name": task.schema.name, "strict": True, "schema": task.schema.as_json()}
+                form = {"type": "json_schema", "json_schema": schema}
+            else:
+                wanted = json.dumps(task.schema.as_json(), ensure_ascii=False)
+                messages.append({"role": "system", "content": f"Reply with one JSON object of this schema: {wanted}"})
             try:
-                completion = self._create(task)
+                return self._send(messages, max_tokens=task.max_tokens, response_format=form)
             except openai.BadRequestError as error:
                 if not self._knows_schemas or "response_format" not in str(error):
                     raise
                 self._knows_schemas = False
-                completion = self._create(task)
-        return _reply(completion, task)
 
-    def _create(self, task: Task) -> ChatCompletion:
-        messages: list[Any] = [{"role": one.role, "content": one.content} for one in task.messages]
-        form: Any = {"type": "json_object"}
-        if self._knows_schemas:
-            form = {
-                "type": "json_schema",
-                "json_schema": {"name": task.schema.name, "strict": True, "schema": task.schema.as_json()},
-            }
-        else:
-            wanted = json.dumps(task.schema.as_json(), ensure_ascii=False)
-            messages.append({"role": "system", "content": f"Reply with one JSON object of this schema: {wanted}"})
+    def _send(self, messages: list[Any], *, max_tokens: int, **options: Any) -> ChatCompletion:
+        """Models that reason take neither `max_tokens` nor a temperature; which it is, is learnt once."""
+        if not self._is_reasoning:
+            try:
+                return self._client.chat.completions.create(
+                    model=self._model, messages=messages, temperature=0, max_tokens=max_tokens, **options
+                )
+            except openai.BadRequestError as error:
+                if error.param not in ("max_tokens", "temperature"):
+                    raise
+                self._is_reasoning = True
         return self._client.chat.completions.create(
-            model=self._model, messages=messages, response_format=form, temperature=0, max_tokens=task.max_tokens
+            model=self._model, messages=messages, max_completion_tokens=_THINKING * max_tokens, **options
         )
 
 
+def _patiently(call: Callable[[], ChatCompletion], pause: Pause, *, seconds: float) -> ChatCompletion:
+    """The call, in a thread of its own: a cancel is heard while it lasts, and bytes that only drip do not hold it."""
+    done: queue.Queue[tuple[ChatCompletion | None, BaseException | None]] = queue.Queue()
+
+    def work() -> None:
+        try:
+            done.put((call(), None))
+        except BaseException as error:  # raised where it was asked for
+            done.put((None, error))
+
+    threading.Thread(target=work, name="teacher", daemon=True).start()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            completion, error = done.get(timeout=_HEAR_SECONDS)
+        except queue.Empty:
+            pause(0.0)
+            continue
+        if error is not None:
+            raise error
+        return cast(ChatCompletion, completion)
+    raise TeacherUnavailable(reason="it did not reply in time")
+
+
 def _reply(completion: ChatCompletion, task: Task) -> Reply:
-    if not completion.choices:
+    if not isinstance(completion, ChatCompletion):  # a page, or null, under HTTP 200
+        raise TeacherGarbled(reason="a reply that is not in OpenAI's form")
+    if not completion.choices or completion.choices[0].message is None:
         raise TeacherGarbled(reason="an empty reply")
     choice = completion.choices[0]
     if choice.message.refusal or choice.finish_reason == "content_filter":
@@ -128,8 +176,8 @@ def _reply(completion: ChatCompletion, task: Task) -> Reply:
     usage = completion.usage
     return Reply(
         value=value,
-        tokens_read=usage.prompt_tokens if usage else 0,
-        tokens_written=usage.completion_tokens if usage else 0,
+        tokens_read=usage.prompt_tokens if usage else sum(len(one.content) for one in task.messages) // 2,
+        tokens_written=usage.completion_tokens if usage else len(choice.message.content or "") // 2,
     )
 
 
@@ -145,6 +193,8 @@ class _Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, openai.OpenAIError):
             raise self._ours(error) from None
+        if isinstance(error, ValueError):  # a body that is not JSON
+            raise TeacherGarbled(reason="a reply that is not in OpenAI's form") from None
 
     def _ours(self, error: openai.OpenAIError) -> Exception:
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
@@ -154,18 +204,26 @@ class _Translated:
         if isinstance(error, openai.NotFoundError):
             if error.code == "model_not_found" or (error.body and "model" in str(error.body).lower()):
                 return TeacherMisconfigured(reason=f"it has no model {self._model}; check HEIRLOOM_TEACHER_MODEL")
-            return TeacherMisconfigured(reason=f"{self._url} is not its address; check HEIRLOOM_TEACHER_URL")
+            return TeacherMisconfigured(reason=f"{_public(self._url)} is not its address; check HEIRLOOM_TEACHER_URL")
         if isinstance(error, openai.APITimeoutError):
             return TeacherUnavailable(reason="it did not reply in time")
         if isinstance(error, openai.APIStatusError):
             if error.status_code == 429:
                 return TeacherUnavailable(reason="it is asked too often", wait_seconds=_retry_after(error))
-            if error.status_code < 500:
+            if error.status_code in (400, 413, 422):  # a filter of what may be said, or too long
+                return TeacherRefused(purpose="")
+            if error.status_code < 500 and error.status_code not in (408, 409):
                 return TeacherMisconfigured(reason=f"it does not accept the request (HTTP {error.status_code})")
             return TeacherUnavailable(reason=f"it failed (HTTP {error.status_code})")
         if isinstance(error, openai.APIConnectionError):
-            return TeacherUnavailable(reason=f"{self._url} cannot be reached")
+            return TeacherUnavailable(reason=f"{_public(self._url)} cannot be reached")
         return TeacherGarbled(reason="a reply that is not in OpenAI's form")
+
+
+def _public(url: str) -> str:
+    """Host and path: no scheme, name, password or query."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}"
 
 
 def _retry_after(error: openai.APIStatusError) -> float:

@@ -63,6 +63,7 @@ class _Reader:
         """Raises EngineUnavailable."""
         self._tells, self._asks, self._asked = _FORMS.get(language, _FORMS["en"])
         self._held: OrderedDict[str, _Held] = OrderedDict()  # by text, the longest unread first
+        self._free = list(range(_SEATS))
         with ExitStack() as kept:
             self._llama = kept.enter_context(closing(load(gguf, threads=threads, context_tokens=1)))
             seats = Seats(self._llama, count=_SEATS, room=_ROOM, batch=_ROOM, threads=threads)
@@ -78,17 +79,22 @@ class _Reader:
     def _log_likelihood(self, asked: Sequence[int], held: "_Held") -> float:
         """log P(asked | what is held), in nats."""
         tokens = [held.last, *asked[:-1]]
-        logits = self._seats.compute([(held.seat, held.length + at, token, True) for at, token in enumerate(tokens)])
-        self._seats.forget(held.seat, held.length)
-        return sum(map(_log_probability, logits, asked))
+        rows = [(held.seat, held.length + at, token, True) for at, token in enumerate(tokens)]
+        try:
+            return sum(map(_log_probability, self._seats.compute(rows), asked))
+        finally:
+            self._seats.forget(held.seat, held.length)
 
     def _read(self, text: str) -> "_Held":
         """The text in a seat. It is computed by itself, so that what comes of it never depends on the others."""
         if text not in self._held:
             *read, last = self._before(text)
-            seat = len(self._held) if len(self._held) < _SEATS else self._held.popitem(last=False)[1].seat
+            if not self._free:
+                self._free.append(self._held.popitem(last=False)[1].seat)
+            seat = self._free[-1]
             self._seats.forget(seat)
             self._seats.compute([(seat, at, token, False) for at, token in enumerate(read)])
+            self._free.pop()  # only now: what could not be computed leaves its seat free
             self._held[text] = _Held(seat=seat, length=len(read), last=last)
         self._held.move_to_end(text)
         return self._held[text]

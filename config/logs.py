@@ -13,7 +13,7 @@ def set_up_logs(service: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), DailyFile(service, folder)]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
-    for noisy in ("httpx", "httpcore", "chromadb", "urllib3", "celery.worker.strategy", "celery.app.trace"):
+    for noisy in ("httpx", "httpcore", "openai", "chromadb", "urllib3", "celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
     teacher_gguf: str = ""  #: path of a model in this process as the teacher
-    teacher_url: str = ""  #: of an OpenAI-compatible endpoint as the teacher; neither: the built-in one
+    teacher_url: str = Field(
+        default="", repr=False
+    )  #: of an OpenAI-compatible endpoint as the teacher; neither: the built-in one
     teacher_key: str = Field(default="", repr=False)
     teacher_model: str = ""
     teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes
@@ -56,6 +58,12 @@ class Settings(BaseSettings):
     max_import_bytes: int = 20_000_000
     max_loaded_models: int = 2
     context_tokens: int = 4096
+
+    @field_validator("teacher_gguf")
+    @classmethod
+    def _whole_path(cls, path: str) -> str:
+        """Processes start in another folder."""
+        return str(Path(path).expanduser().resolve()) if path else ""
 
     @field_validator("ollama_host")
     @classmethod

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from kernel.ports import EntityFinder
 
 _NAMES = (EntityType.PERSON, EntityType.PLACE, EntityType.ORGANISATION, EntityType.TIME)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[〇零一二三四五六七八九十百千万两]{2,}")
+_NUMBER = re.compile(
+    r"\d+(?:[.,]\d+)*|[〇零一二三四五六七八九十百千万两]{2,}|[二三四五六七八九十两](?=[个年岁天月次位口])"
+)
+_WHOLE = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
 
 
 def unsupported(text: str, source: str, *, language: str, finder: EntityFinder) -> list[str]:
@@ -25,7 +28,9 @@ def unsupported(text: str, source: str, *, language: str, finder: EntityFinder) 
 def _is_held(name: str, held: str) -> bool:
     """A name of several words is held when each of its words is: "Arthur Whitcombe" by "Arthur ... Whitcombe"."""
     plain = _plain(name)
-    return plain in held or (" " in plain and all(word in held for word in plain.split()))
+    if words := _WHOLE.findall(plain):
+        return set(words) <= set(_WHOLE.findall(held))
+    return plain in held
 
 
 def _plain(text: str) -> str:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from kernel.ids import JobId, MemoryId, digest
 from kernel.sample import Message
@@ -57,13 +58,20 @@ class Reply:
     tokens_written: int
 
 
+class Outcome(StrEnum):
+    REPLIED = "replied"
+    REFUSED = "refused"
+    GARBLED = "garbled"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One task, which model was asked for which job, and its reply."""
+    """One task, which model was asked for which job, and its reply; an empty one where it gave none to use."""
 
     job: JobId
     model: str
     task: Task
+    outcome: Outcome = Outcome.REPLIED
     reply: Reply
     at: datetime
 

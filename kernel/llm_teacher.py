@@ -108,7 +108,7 @@ class LlmTeacher:
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio:
         plain = self._fallback.tell_bio(memories, notes, topics)
         lines = [memories.elder_name, *(f"- {note.title}: {note.summary} {note.insight}" for note in notes.items)]
-        while sum(map(len, lines)) > BIO_NOTES_CHARACTERS:
+        while len(lines) > 2 and sum(map(len, lines)) > BIO_NOTES_CHARACTERS:
             lines = [lines[0], *lines[1::2]]  # of a long life every second note
         source = "\n".join(lines)
         ids = tuple(note.memory_id for note in notes.items)

@@ -74,6 +74,12 @@ class Desk:
     scratch: Path
     report: Report
 
+    @property
+    def read_language(self) -> str:
+        """Of the memories, which may not be the elder's: the reranker must know it."""
+        told = collect_memories(self.answers, elder_name=self.elder_name, language=self.language)
+        return told.language
+
     def retriever(self, memories: Memories) -> Retriever:
         return Retriever(memories, index=self.index, reranker=self.reranker, tenant=self.tenant, elder=self.elder)
 
@@ -150,12 +156,13 @@ PIPELINE: tuple[Stage, ...] = (
             shown=desk.recipe.retrieved_memories,
             seed=desk.recipe.seed,
             counts=desk.recipe.samples,
+            on_progress=desk.report,
         ),
         settings=lambda desk: [
             {language: asdict(prompts) for language, prompts in desk.prompts.items()},
             asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,
-            desk.reranker.model(desk.language),
+            desk.reranker.model(desk.read_language),
             desk.recipe.seed,
         ],
     ),
@@ -255,7 +262,7 @@ PIPELINE: tuple[Stage, ...] = (
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
             desk.recipe.retrieved_memories,
-            desk.reranker.model(desk.language),
+            desk.reranker.model(desk.read_language),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],

@@ -202,9 +202,9 @@ class LanguageModel(Protocol):
 class Replies(Protocol):
     """What a teacher was asked and replied, kept with the elder's other data; also what the left brain learns from."""
 
-    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Reply | None: ...
+    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Call | None: ...
     def keep(self, tenant: TenantId, elder: ElderId, key: str, call: Call) -> None:
-        """The same key again changes nothing."""
+        """In place of what was kept under that key before."""
 
     def calls(self, tenant: TenantId, elder: ElderId) -> list[Call]:
         """In the order in which they were kept."""

@@ -1,7 +1,7 @@
 """The quote: what a training will ask its teacher, and how long it will take, told before it begins.
 
-Notes are counted exactly, without those whose replies are kept. Topics and the biography are written from the notes,
-so they are asked for again as soon as one note is new; tokens are an estimate from the texts' lengths.
+Notes are counted exactly, without those whose replies are kept. Topics and the biography are written from the notes:
+without a biography of just these memories they are counted anew. Tokens are an estimate from the texts' lengths.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel.language_model import Outcome
 from kernel.llm_teacher import BIO_NOTES_CHARACTERS, BIO_TOKENS, TeacherPrompts, note_task
 from kernel.topic import most_topics
 
@@ -47,13 +48,17 @@ def quote_training(
     if not model:
         return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds)
     tasks = [note_task(memory, prompts) for memory in memories.items]
-    new = [task for task in tasks if replies.find(tenant, elder, task.key(model)) is None]
-    topics = most_topics(len(tasks)) if new else 0
+    kept = [call for call in replies.calls(tenant, elder) if call.model == model and call.outcome is Outcome.REPLIED]
+    known = {call.task.key(model) for call in kept}
+    new = [task for task in tasks if task.key(model) not in known]
+    ids = tuple(memory.id for memory in memories.items)
+    has_bio = not new and any(call.task.purpose == "bio" and call.task.memory_ids == ids for call in kept)
+    topics = 0 if has_bio else most_topics(len(tasks))
     told = sum(len(memory.answer) for memory in memories.items)
     tokens = sum(_tokens(task) + _REPLY_TOKENS["note"] for task in new)
-    if new:
+    if not has_bio:
         tokens += topics * _REPLY_TOKENS["topic"] + 2 * min(told, BIO_NOTES_CHARACTERS) // 3 + BIO_TOKENS // 2
-    calls = len(new) + topics + bool(new)
+    calls = len(new) + topics + (not has_bio)
     return Quote(model=model, calls=calls, tokens=tokens, seconds=tracker.whole_seconds + CALL_SECONDS * calls)
 
 

@@ -42,6 +42,7 @@ _CHINESE = {
     "it has no model {model}; check {name}": "没有模型 {model}，请检查 {name}",
     "{url} is not its address; check {name}": "{url} 不是它的地址，请检查 {name}",
     "{path} cannot be loaded; check {name}": "无法加载 {path}，请检查 {name}",
+    "{path} takes no instructions; check {name}": "{path} 不接受指令，请检查 {name}",
     "no reply, as the task is too long for it": "空的回复（任务太长）",
     "it did not reply in time": "没有及时回复",
     "it is asked too often": "提问过于频繁",

@@ -17,9 +17,9 @@ def take_back_answer(tenant: TenantId, elder: ElderId, answer: AnswerId, *, elde
     known = elders.get(tenant, elder)
     found = [one for one in elders.answers(tenant, elder) if one.id == answer]
     memories = collect_memories(found, elder_name=known.name, language=known.language)
+    elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
-    elders.remove_answer(tenant, elder, answer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
 from kernel.language import tokens
 from kernel.memory import Memories, Memory, memories_digest
@@ -80,9 +81,7 @@ class Retriever:
         best = _best_first(range(len(scores)), scores)[:limit]
         is_alone = _stands_out([scores[number] for number in best])
         if may_be_alone and len(best) > 1 and not is_alone:
-            read = self._reranker.likelihoods(
-                heard, [self._memories[number].answer for number in best], language=self._language
-            )
+            read = self._read(heard, [self._memories[number].answer for number in best])
             for number, likelihood in zip(best, read, strict=False):
                 scores[number] += NAT_WEIGHT * likelihood
             best = _best_first(best, scores)
@@ -90,6 +89,13 @@ class Retriever:
         if may_be_alone and is_alone:
             best = best[:1]
         return [self._memories[number] for number in best]
+
+    def _read(self, heard: str, answers: Sequence[str]) -> list[float]:
+        """Nothing where it cannot be read: what was found is better than no answer."""
+        try:
+            return self._reranker.likelihoods(heard, answers, language=self._language)
+        except EngineUnavailable:
+            return []
 
     def _similarities(self, heard: str) -> list[float]:
         """Cosine of the nearest view of each memory."""

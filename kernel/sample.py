@@ -8,7 +8,7 @@ shows, the second to remember.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -82,8 +82,12 @@ def make_samples(
     shown: int,
     seed: int,
     counts: SampleCounts,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Samples:
-    """Every generator's drafts, with `shown` memories in the prompts that show any, in a mixed order."""
+    """Every generator's drafts, with `shown` memories in the prompts that show any, in a mixed order.
+
+    `on_progress(fraction)` before each.
+    """
     rng = random.Random(seed)
     words = prompts[memories.language]
     drafts = [
@@ -92,7 +96,10 @@ def make_samples(
         *preference_qa(memories, topics, phrasing, rng),
     ]
     drafts += negatives(phrasing, counts, drafts, rng)
-    samples = [_sample(draft, memories, retriever, words, shown, rng) for draft in drafts]
+    samples = []
+    for number, draft in enumerate(drafts):
+        on_progress(number / len(drafts))
+        samples.append(_sample(draft, memories, retriever, words, shown, rng))
     samples += self_qa(memories, phrasing, words)
     samples += small_talk(memories, phrasing, words)
     rng.shuffle(samples)

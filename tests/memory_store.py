@@ -17,7 +17,7 @@ from kernel.errors import (
 from kernel.evaluation import Probe
 from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
-from kernel.language_model import Call, Reply, Spent
+from kernel.language_model import Call, Spent
 from kernel.memory import Answer
 from kernel.version import ModelVersion
 
@@ -264,12 +264,11 @@ class MemoryReplies:
     def __init__(self) -> None:
         self._calls: dict[tuple[TenantId, ElderId, str], Call] = {}
 
-    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Reply | None:
-        call = self._calls.get((tenant, elder, key))
-        return call.reply if call else None
+    def find(self, tenant: TenantId, elder: ElderId, key: str) -> Call | None:
+        return self._calls.get((tenant, elder, key))
 
     def keep(self, tenant: TenantId, elder: ElderId, key: str, call: Call) -> None:
-        self._calls.setdefault((tenant, elder, key), call)
+        self._calls[tenant, elder, key] = call
 
     def calls(self, tenant: TenantId, elder: ElderId) -> list[Call]:
         return [call for (owner, of, _), call in self._calls.items() if (owner, of) == (tenant, elder)]

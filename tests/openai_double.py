@@ -23,6 +23,7 @@ class OpenAiDouble:
     def __init__(self, replies: Replies, *, knows_schemas: bool = True) -> None:
         self.replies = replies
         self.knows_schemas = knows_schemas  #: DeepSeek knows `json_object` alone
+        self.is_reasoning = False  #: takes neither `max_tokens` nor a temperature
         self.faults: list[str] = []  #: "429", "429 after 2", "no money", "500", "cut", "slow", "garbage", "misfit", ...
         self.requests: list[dict[str, Any]] = []
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"double": self}))
@@ -48,8 +49,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Refusal(Exception):
-    def __init__(self, status: int, code: str | None, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
+    def __init__(self, status: int, code: str | None, message: str, param: str | None = None) -> None:
+        self.status, self.code, self.message, self.param = status, code, message, param
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -66,7 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.double.requests.append(body)
             self._answer(body, self.double.faults.pop(0) if self.double.faults else "")
         except _Refusal as refusal:
-            error = {"message": refusal.message, "type": "invalid_request_error", "param": None, "code": refusal.code}
+            error = {
+                "message": refusal.message,
+                "type": "invalid_request_error",
+                "param": refusal.param,
+                "code": refusal.code,
+            }
             self._send(refusal.status, {"error": error})
 
     def _check(self, body: dict[str, Any]) -> None:
@@ -81,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refusal(400, None, "Invalid 'messages'")
         if not 0 < body.get("max_tokens", 1) <= 16_384:
             raise _Refusal(400, None, "Invalid 'max_tokens'")
+        if self.double.is_reasoning and (unknown := {"max_tokens", "temperature"} & set(body)):
+            name = sorted(unknown)[0]
+            raise _Refusal(400, "unsupported_parameter", f"Unsupported parameter: '{name}'", param=name)
         _check_form(body, knows_schemas=self.double.knows_schemas)
 
     def _answer(self, body: dict[str, Any], fault: str) -> None:
@@ -95,11 +104,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(500, {"error": {"message": "The server had an error", "type": "server_error", "code": None}})
         elif fault == "html":
             self._send(502, "<html>Bad gateway</html>")
+        elif fault == "page":
+            self._send(200, "<html>Welcome</html>")
+        elif fault == "risk":
+            self._send(400, {"error": {"message": "Content Exists Risk", "type": "invalid_request_error"}})
         elif fault == "cut":
             self._cut()
         else:
-            if fault == "slow":
-                time.sleep(0.5)
+            time.sleep({"slow": 0.5, "slower": 2.0}.get(fault, 0.0))
             self._send(200, self._completion(body, fault))
 
     def _completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class DeskMaker:
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
-            teacher=self.teachers.teacher_of(elder, job, pause),
+            teacher=self.teachers.teacher_of(job, pause),
             embedder=self.embedder,
             index=self.index,
             reranker=self.reranker,
@@ -75,8 +75,8 @@ class DeskMaker:
 
     def prepare(self, stage: Stage, desk: Desk) -> None:
         """Before a stage that loads a base model: is it there, and is there memory for it?"""
-        if stage.name in NEEDS_RERANKER and desk.language in (readers := self.config.get_rerankers()):
-            self.bases.prepare(readers[desk.language], desk.report)
+        if stage.name in NEEDS_RERANKER and (reader := self.config.get_rerankers().get(desk.read_language)):
+            self.bases.prepare(reader, desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kernel.elder import Elder
-from kernel.errors import ConsentMissing
+from kernel.errors import ConsentMissing, TeacherRefused
+from kernel.ids import MemoryId
 from kernel.job import Job
 from kernel.kept_model import Budget, KeptModel
+from kernel.language_model import Task
 from kernel.llm_teacher import LlmTeacher, TeacherPrompts
-from kernel.ports import Clock, EntityFinder, LanguageModel, Replies, Teacher
+from kernel.memory import collect_memories
+from kernel.ports import Clock, Elders, EntityFinder, LanguageModel, Replies, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teachers:
+    elders: Elders
     builtin: Teacher
     finder: EntityFinder
     model: LanguageModel | None  #: None: the built-in teacher does it all
@@ -22,19 +25,39 @@ class Teachers:
     budget: Budget
     clock: Clock
 
-    def teacher_of(self, elder: Elder, job: Job, pause: Callable[[float], None]) -> Teacher:
-        """For one job. Raises ConsentMissing where the elder's words would leave this machine without it."""
+    def teacher_of(self, job: Job, pause: Callable[[float], None]) -> Teacher:
+        """For one job. Nothing is asked without consent, nor of words that were taken back: not even in the middle."""
         if self.model is None:
             return self.builtin
-        if self.is_remote and elder.consent is None:
-            raise ConsentMissing(elder=elder.id)
         kept = KeptModel(
             self.model,
             self.replies,
             tenant=job.tenant,
-            elder=elder.id,
+            elder=job.elder,
             job=job.id,
             budget=self.budget,
+            may_ask=_Gate(job, self.elders, is_remote=self.is_remote).check,
             clock=self.clock,
         )
         return LlmTeacher(kept, self.prompts, finder=self.finder, fallback=self.builtin, pause=pause)
+
+
+class _Gate:
+    """What may still be asked for a job: the family may withdraw consent, or take an answer back, at any moment."""
+
+    def __init__(self, job: Job, elders: Elders, *, is_remote: bool) -> None:
+        self._job, self._elders, self._is_remote = job, elders, is_remote
+        self._mark, self._told = "", frozenset[MemoryId]()
+
+    def check(self, task: Task) -> None:
+        """Raises ConsentMissing, ElderNotFound, and TeacherRefused where a memory of the task is no longer told."""
+        elder = self._elders.get(self._job.tenant, self._job.elder)
+        if self._is_remote and elder.consent is None:
+            raise ConsentMissing(elder=elder.id)
+        mark = self._elders.answers_mark(self._job.tenant, self._job.elder)
+        if mark != self._mark:
+            told = self._elders.answers(self._job.tenant, self._job.elder)
+            memories = collect_memories(told, elder_name=elder.name, language=elder.language)
+            self._mark, self._told = mark, frozenset(memory.id for memory in memories.items)
+        if not self._told.issuperset(task.memory_ids):
+            raise TeacherRefused(purpose=task.purpose)

@@ -67,7 +67,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         threads=settings.threads,
         elders=MongoElders(database),
         versions=MongoVersions(database),
-        teachers=_teachers(settings, config, MongoReplies(database)),
+        teachers=_teachers(settings, config, database),
         embedder=embedder,
         index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
@@ -86,15 +86,16 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
     )
 
 
-def _teachers(settings: Settings, config: ConfigLoader, replies: MongoReplies) -> Teachers:
+def _teachers(settings: Settings, config: ConfigLoader, database: Database[Document]) -> Teachers:
     finder = OfflineEntityFinder()
     return Teachers(
+        elders=MongoElders(database),
         builtin=BuiltinTeacher(finder),
         finder=finder,
         model=open_teacher(**settings.teacher),
         is_remote=settings.is_teacher_remote,
         prompts=config.get_teacher_prompts(),
-        replies=replies,
+        replies=MongoReplies(database),
         budget=Budget(calls=settings.teacher_max_calls, tokens=settings.teacher_max_tokens),
         clock=utc_now,
     )

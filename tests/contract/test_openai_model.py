@@ -1,5 +1,6 @@
 """What asking a language model promises, against a strict double of an OpenAI-compatible server."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -56,7 +57,7 @@ def test_an_endpoint_without_schemas_is_told_the_schema_and_is_not_asked_for_one
         assert '"title"' in server.requests[0]["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "html", "cut", "garbage", "misfit", "length", "empty"])
+@pytest.mark.parametrize("fault", ["429", "500", "html", "cut", "garbage", "misfit", "length", "empty", "page"])
 def test_what_goes_wrong_once_is_asked_again(server: OpenAiDouble, fault: str) -> None:
     waits: list[float] = []
     server.faults = [fault, fault]
@@ -82,6 +83,47 @@ def test_what_stays_wrong_ends_in_an_error_of_its_kind(server: OpenAiDouble, fau
     server.faults = [fault] * 9
     assert type(failure(server)) is kind
     assert len(server.requests) == 3
+
+
+def test_one_text_that_an_endpoint_does_not_take_is_refused_and_the_next_is_not(server: OpenAiDouble) -> None:
+    """DeepSeek's "Content Exists Risk" is a 400; so is a text that is too long for vLLM."""
+    server.faults = ["risk"]
+    with model(server) as teacher:
+        with pytest.raises(TeacherRefused):
+            teacher.reply(TASK)
+        assert teacher.reply(TASK).value == NOTE
+
+
+def test_a_model_that_reasons_is_asked_in_its_own_words(server: OpenAiDouble) -> None:
+    server.is_reasoning = True
+    with model(server) as teacher:
+        teacher.check()
+        assert teacher.reply(TASK).value == NOTE
+    assert "max_completion_tokens" in server.requests[-1] and "temperature" not in server.requests[-1]
+
+
+def test_a_cancel_is_heard_while_a_reply_is_waited_for(server: OpenAiDouble) -> None:
+    def cancelled(seconds: float) -> None:
+        raise KeyError("cancelled")
+
+    server.faults = ["slower"]
+    began = time.monotonic()
+    with model(server) as teacher, pytest.raises(KeyError):
+        teacher.reply(TASK, pause=cancelled)
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_page_under_the_address_is_no_model(server: OpenAiDouble) -> None:
+    server.faults = ["page"]
+    with model(server) as teacher, pytest.raises(TeacherMisconfigured, match="HEIRLOOM_TEACHER_URL"):
+        teacher.check()
+
+
+def test_a_password_in_the_address_is_in_no_name_and_no_error(server: OpenAiDouble) -> None:
+    url = server.url.replace("http://", "http://user:hush@").replace("/v1", "/v2")
+    with model(server, url=url) as teacher, pytest.raises(TeacherMisconfigured) as raised:
+        teacher.check()
+    assert "hush" not in str(raised.value) and "hush" not in teacher.name
 
 
 @pytest.mark.parametrize("fault", ["refused", "filtered"])

@@ -387,8 +387,8 @@ def _call(memory: str = "m1", job: str = "j1") -> Call:
 def test_a_reply_is_kept_once_and_found_by_its_elder_alone(stores: Stores) -> None:
     stores.replies.keep(US, ELDER, "k", _call())
     stores.replies.keep(US, ELDER, "k", _call(job="j2"))
-    assert stores.replies.find(US, ELDER, "k") == _call().reply
-    assert stores.replies.calls(US, ELDER) == [_call()]
+    assert stores.replies.find(US, ELDER, "k") == _call(job="j2")
+    assert stores.replies.calls(US, ELDER) == [_call(job="j2")]
     assert stores.replies.find(THEM, ELDER, "k") is None
     assert stores.replies.find(US, ElderId("other"), "k") is None
     assert stores.replies.calls(THEM, ELDER) == []

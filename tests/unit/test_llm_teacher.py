@@ -9,8 +9,10 @@ from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
-from kernel.errors import BudgetSpent, Cancelled, TeacherGarbled, TeacherRefused, TeacherUnavailable
+from kernel.elder import Consent, Elder
+from kernel.errors import BudgetSpent, Cancelled, ConsentMissing, TeacherGarbled, TeacherRefused, TeacherUnavailable
 from kernel.ids import ElderId, JobId, TenantId
+from kernel.job import Job, JobStatus
 from kernel.kept_model import Budget, KeptModel
 from kernel.language_model import Reply, Task
 from kernel.llm_teacher import LlmTeacher
@@ -18,11 +20,15 @@ from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import write_notes
 from kernel.progress_tracker import ProgressTracker
 from kernel.quote import Quote, quote_training
+from kernel.removal import take_back_answer
 from kernel.topic import Topics
-from tests.memory_store import MemoryReplies
+from tests.memory_store import MemoryElders, MemoryReplies
+from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
 FINDER = OfflineEntityFinder()
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CONSENT = Consent(by="Margaret", at=NOON)
 PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_teacher_prompts()
 BOAT = "Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934, and she was painted blue."
 NOTE = {
@@ -63,7 +69,18 @@ def teacher(model: Model | KeptModel, pause: Callable[[float], None] = lambda se
     return LlmTeacher(model, PROMPTS, finder=FINDER, fallback=BuiltinTeacher(FINDER), pause=pause)
 
 
-def kept(model: Model, replies: MemoryReplies, *, job: str = "j1", **limits: int) -> KeptModel:
+def allow(task: Task) -> None:
+    pass
+
+
+def kept(
+    model: Model,
+    replies: MemoryReplies,
+    *,
+    job: str = "j1",
+    may_ask: Callable[[Task], None] = allow,
+    **limits: int,
+) -> KeptModel:
     return KeptModel(
         model,
         replies,
@@ -71,6 +88,7 @@ def kept(model: Model, replies: MemoryReplies, *, job: str = "j1", **limits: int
         elder=ELDER,
         job=JobId(job),
         budget=Budget(**limits),
+        may_ask=may_ask,
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
 
@@ -189,7 +207,12 @@ def test_the_quote_counts_what_is_still_to_ask() -> None:
     before = quoted(memories(BOAT, *songs))
     assert before.calls == 10 + 2 + 1 and before.tokens > 10 * 150
     write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
-    after = quoted(memories(BOAT, *songs))
+    assert quoted(memories(BOAT, *songs)).calls == 2 + 1, "topics and biography are still to ask"
+    told = memories(BOAT, *songs)
+    notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
+    model.replies = lambda task: dict.fromkeys(("first_person", "second_person", "third_person"), "They sang.")
+    teacher(kept(model, replies)).tell_bio(told, notes, Topics(items=(), shades=()))
+    after = quoted(told)
     assert (after.calls, after.tokens) == (0, 0)
     assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 1 + 2 + 1
     assert quoted(memories(BOAT, *songs), name="").calls == 0
@@ -200,3 +223,76 @@ def test_writing_notes_says_how_far_it_is() -> None:
     said: list[float] = []
     write_notes(memories(BOAT, "In 1950 we sang."), teacher=teacher(Model(lambda task: NOTE)), on_progress=said.append)
     assert said == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("error", [TeacherRefused(purpose="note"), TeacherGarbled(reason="an empty reply")])
+def test_what_could_not_be_replied_is_paid_for_and_not_asked_again_by_the_same_job(error: Exception) -> None:
+    replies, model = MemoryReplies(), Model(lambda task: error)
+    for _ in range(2):
+        [note] = write_notes(memories(), teacher=teacher(kept(model, replies))).items
+        assert note.teacher == "builtin/1"
+    assert len(model.asked) == 1 and replies.spent(US, JobId("j1")).calls == 1
+    model.replies = lambda task: NOTE
+    [note] = write_notes(memories(), teacher=teacher(kept(model, replies, job="j2"))).items
+    assert note.teacher == "here/teacher" and len(model.asked) == 2
+
+
+def test_each_attempt_counts_against_the_budget() -> None:
+    class Trying(Model):
+        def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+            for _ in range(9):
+                self.asked.append(task)
+                pause(1.0)
+            raise TeacherGarbled(reason="an empty reply")
+
+    model = Trying(lambda task: NOTE)
+    with pytest.raises(BudgetSpent):
+        write_notes(memories(), teacher=teacher(kept(model, MemoryReplies(), calls=3)))
+    assert len(model.asked) == 3
+
+
+def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -> None:
+    told, answers = memories(BOAT, "In 1950 we sang."), MemoryElders()
+    answers.add(US, Elder(id=ELDER, name="M", language="en", base_model="", created_at=NOON, consent=CONSENT))
+    answers.add_answers(US, ELDER, [Answer(question=one.question, answer=one.answer) for one in told.items])
+    replies, model = MemoryReplies(), Model(lambda task: NOTE)
+    teachers = Teachers(
+        elders=answers,
+        builtin=BuiltinTeacher(FINDER),
+        finder=FINDER,
+        model=model,
+        is_remote=True,
+        prompts=PROMPTS,
+        replies=replies,
+        budget=Budget(),
+        clock=lambda: NOON,
+    )
+    job = Job(
+        id=JobId("j"),
+        tenant=US,
+        elder=ELDER,
+        elder_name="M",
+        status=JobStatus.TRAINING,
+        force_retrain=False,
+        steps=(),
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+    def take_back(task: Task) -> object:
+        """While the model thinks about the first."""
+        for one in answers.answers(US, ELDER):
+            if one.answer == BOAT:
+                take_back_answer(US, ELDER, one.id, elders=answers, replies=replies)
+        return NOTE
+
+    model.replies = take_back
+    notes = write_notes(told, teacher=teachers.teacher_of(job, lambda seconds: None)).items
+    assert [note.teacher for note in notes] == ["builtin/1", "here/teacher"]
+    model.replies = lambda task: NOTE
+    assert not [call for call in replies.calls(US, ELDER) if told.items[0].id in call.task.memory_ids]
+    answers.set_consent(US, ELDER, None)
+    asked = len(model.asked)
+    with pytest.raises(ConsentMissing):
+        write_notes(memories("In 1950 we sang, and danced."), teacher=teachers.teacher_of(job, lambda seconds: None))
+    assert len(model.asked) == asked

@@ -1,0 +1,34 @@
+"""Grounding: a name, number or year that the source does not hold is found."""
+
+import pytest
+
+from adapters.entity_finder import OfflineEntityFinder
+from kernel.grounding import unsupported
+
+FINDER = OfflineEntityFinder()
+EN = "Anna built the Kittiwake at Cley in 1934, with her cousin Arthur Whitcombe."
+ZH = "我一九三八年生在苏州，家里有三个孩子。"
+
+
+@pytest.mark.parametrize("text", ["Arthur built her in 1934.", "It was at Cley.", "They remember it well."])
+def test_what_the_source_holds_is_supported(text: str) -> None:
+    assert unsupported(text, EN, language="en", finder=FINDER) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "invented"),
+    [
+        ("They were 3 children.", "3"),
+        ("She was 19.", "19"),
+        ("It was in 1943.", "1943"),
+        ("Horace Plunkett built her.", "Horace"),
+    ],
+)
+def test_a_number_or_name_of_its_own_is_not(text: str, invented: str) -> None:
+    assert invented in " ".join(unsupported(text, EN, language="en", finder=FINDER))
+
+
+def test_chinese_numbers_count_too() -> None:
+    assert unsupported("一九三八年，家里有三个孩子。", ZH, language="zh", finder=FINDER) == []
+    assert "五" in unsupported("家里有五个孩子。", ZH, language="zh", finder=FINDER)
+    assert "一九四八" in "".join(unsupported("一九四八年生。", ZH, language="zh", finder=FINDER))
