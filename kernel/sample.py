@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
-_MAY_BE_ALONE = {True: 0.7, False: 0.5}  #: share of the questions with an answer, and of those without
+_MAY_BE_ALONE = {True: 0.7, False: 0.45}  #: share of the questions with an answer, and of those without
 _NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
