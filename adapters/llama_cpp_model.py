@@ -32,9 +32,10 @@ class LlamaCppModel:
         """Another file under the same name is another model, and so is another room for its prompt."""
         return f"llama.cpp/{self._gguf.name}/{_mark(self._gguf)}/{self._context_tokens}"
 
-    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+    def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
         """`pause(0)` is called after each piece of the reply."""
         with self._lock:
+            begin()
             model = self._model = self._model or self._load()
             pieces: list[str] = []
             try:

@@ -70,8 +70,7 @@ class OpenAiModel:
         """Without what may be secret in the address."""
         return f"{_public(self._url)}/{self._model}"
 
-    def reply(self, task: Task, *, pause: Pause = time.sleep) -> Reply:
-        """`pause(seconds)` waits between two attempts; what it raises ends the asking."""
+    def reply(self, task: Task, *, pause: Pause = time.sleep, begin: Callable[[], None] = lambda: None) -> Reply:
         retrying = Retrying(
             retry=retry_if_exception_type((TeacherUnavailable, TeacherGarbled)),
             stop=stop_after_attempt(self._attempts),
@@ -79,20 +78,24 @@ class OpenAiModel:
             sleep=pause,
             reraise=True,
         )
-        return retrying(self._ask, task, pause)
+        return retrying(self._ask, task, pause, begin)
 
     def check(self) -> None:
         """One question of one word. Raises TeacherMisconfigured with what is wrong, TeacherUnavailable."""
-        with _Translated(self._model, self._url):
-            completion = self._send([{"role": "user", "content": "Say yes."}], max_tokens=16)
+        try:
+            with _Translated(self._model, self._url):
+                completion = self._send([{"role": "user", "content": "Say yes."}], max_tokens=16)
+        except TeacherRefused:
+            raise TeacherMisconfigured(reason="it does not accept the request (HTTP 400)") from None
         if not isinstance(completion, ChatCompletion) or not completion.choices:
             raise TeacherMisconfigured(reason=f"{_public(self._url)} is not its address; check HEIRLOOM_TEACHER_URL")
 
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self, task: Task, pause: Pause) -> Reply:
+    def _ask(self, task: Task, pause: Pause, begin: Callable[[], None]) -> Reply:
         self._pace.wait(pause)
+        begin()
         try:
             with _Translated(self._model, self._url):
                 completion = _patiently(lambda: self._create(task), pause, seconds=self._timeout_seconds)

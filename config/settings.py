@@ -37,9 +37,8 @@ class Settings(BaseSettings):
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
 
     teacher_gguf: str = ""  #: path of a model in this process as the teacher
-    teacher_url: str = Field(
-        default="", repr=False
-    )  #: of an OpenAI-compatible endpoint as the teacher; neither: the built-in one
+    #: of an OpenAI-compatible endpoint as the teacher; with neither, the built-in one
+    teacher_url: str = Field(default="", repr=False)
     teacher_key: str = Field(default="", repr=False)
     teacher_model: str = ""
     teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes

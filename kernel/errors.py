@@ -208,14 +208,10 @@ class StageKeepsDying(StageFailed):
 
 
 class ConsentMissing(Permanent):
-    """A teacher model outside this machine would read what elder {elder} told. Record their consent first:
-    'heirloom elder consent {elder} --by NAME', or PUT /elders/{elder}/consent; or train with the built-in teacher."""
+    """A teacher model elsewhere would read {elder}'s words. Record consent first: 'heirloom elder consent {elder}'."""
 
     code = "consent_missing"
-    zh = (
-        "本机之外的教师模型会读到老人 {elder} 讲的话。请先记录老人的同意：heirloom elder consent {elder} --by 姓名，"
-        "或 PUT /elders/{elder}/consent；也可以改用内置教师训练。"
-    )
+    zh = "本机之外的教师模型会读到老人 {elder} 讲的话。请先记录老人的同意：heirloom elder consent {elder}"
     status = 403
 
 

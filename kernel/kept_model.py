@@ -54,7 +54,7 @@ class KeptModel:
     def name(self) -> str:
         return self._model.name
 
-    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+    def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
         """Raises BudgetSpent, what `may_ask` and the model raise, and what was refused or garbled once in this job."""
         key = task.key(self._model.name)
         kept = self._replies.find(self._tenant, self._elder, key)
@@ -63,14 +63,13 @@ class KeptModel:
         if kept is not None and kept.job == self._job:
             raise TeacherRefused(purpose=task.purpose)
 
-        def wait(seconds: float) -> None:
-            """Between two attempts, each of which is paid for; 0 seconds while one lasts."""
-            pause(seconds)
-            if seconds:
-                self._begin(task)
+        def begin_one() -> None:
+            begin()
+            self._may_ask(task)
+            self._check_budget()
+            self._count(calls=1)
 
-        self._begin(task)
-        outcome, reply = self._outcome(task, wait)
+        outcome, reply = self._outcome(task, pause, begin_one)
         pause(0.0)  # a job that is no longer this worker's keeps nothing
         self._may_ask(task)
         self._count(tokens=reply.tokens_read + reply.tokens_written)
@@ -86,15 +85,10 @@ class KeptModel:
     def close(self) -> None:
         self._model.close()
 
-    def _begin(self, task: Task) -> None:
-        self._may_ask(task)
-        self._check_budget()
-        self._count(calls=1)
-
-    def _outcome(self, task: Task, wait: Callable[[float], None]) -> tuple[Outcome, Reply]:
+    def _outcome(self, task: Task, pause: Callable[[float], None], begin: Callable[[], None]) -> tuple[Outcome, Reply]:
         nothing = Reply(value={}, tokens_read=0, tokens_written=0)
         try:
-            return Outcome.REPLIED, self._model.reply(task, pause=wait)
+            return Outcome.REPLIED, self._model.reply(task, pause=pause, begin=begin)
         except TeacherRefused:
             return Outcome.REFUSED, nothing
         except TeacherGarbled:

@@ -188,8 +188,9 @@ class LanguageModel(Protocol):
     def name(self) -> str:
         """Where it is asked and which model it is; part of each task's key."""
 
-    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
-        """`pause(seconds)` waits between attempts. Raises TeacherMisconfigured, TeacherRefused,
+    def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
+        """`pause(seconds)` waits; `begin()` is called before each attempt, as each costs. What they raise ends the
+        asking. Raises TeacherMisconfigured, TeacherRefused,
         TeacherUnavailable, TeacherGarbled.
         """
 

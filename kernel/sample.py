@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
-_MAY_BE_ALONE = {True: 0.7, False: 0.45}  #: share of the questions with an answer, and of those without
+#: Of the questions that retrieval is sure of, how many show that memory alone: with an answer, and without one.
+_ALONE_ANSWERED, _ALONE_UNANSWERED = 0.7, 0.45
 _NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
@@ -205,7 +206,7 @@ def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) 
     often: a share of them shows `shown` memories all the same, one in three of those with the right one not at the
     head. A memory shown alone is mostly the answer, and not always.
     """
-    may_be_alone = rng.random() < _MAY_BE_ALONE[draft.memory is not None]
+    may_be_alone = rng.random() < (_ALONE_ANSWERED if draft.memory else _ALONE_UNANSWERED)
     found = retriever.find(draft.question, shown, may_be_alone=may_be_alone)
     if draft.memory is None or found == [draft.memory]:
         return found

@@ -173,12 +173,19 @@ def test_what_a_pause_raises_ends_the_asking(server: OpenAiDouble) -> None:
     assert len(server.requests) == 1
 
 
-def test_calls_are_spread_over_a_minute(server: OpenAiDouble) -> None:
+def test_calls_are_spread_over_a_minute_and_each_attempt_is_announced(server: OpenAiDouble) -> None:
     waits: list[float] = []
+    begun: list[None] = []
     with model(server, calls_a_minute=6) as teacher:
         for _ in range(3):
-            teacher.reply(TASK, pause=waits.append)
+            teacher.reply(TASK, pause=waits.append, begin=lambda: begun.append(None))
     assert [round(wait) for wait in waits] == [10, 20]
+    assert len(begun) == 3
+
+
+def test_an_endpoint_that_takes_nothing_at_all_is_misconfigured(server: OpenAiDouble) -> None:
+    server.faults = ["risk"] * 9
+    assert type(failure(server)) is TeacherMisconfigured
 
 
 def test_another_model_or_another_question_is_another_key() -> None:

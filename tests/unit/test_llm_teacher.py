@@ -51,7 +51,8 @@ class Model:
         self.replies = replies
         self.asked: list[Task] = []
 
-    def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+    def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
+        begin()
         self.asked.append(task)
         said = self.replies(task)
         if isinstance(said, Exception):
@@ -239,10 +240,13 @@ def test_what_could_not_be_replied_is_paid_for_and_not_asked_again_by_the_same_j
 
 def test_each_attempt_counts_against_the_budget() -> None:
     class Trying(Model):
-        def reply(self, task: Task, *, pause: Callable[[float], None]) -> Reply:
+        def reply(
+            self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None
+        ) -> Reply:
             for _ in range(9):
+                pause(1.0)  # for its pace: no attempt
+                begin()
                 self.asked.append(task)
-                pause(1.0)
             raise TeacherGarbled(reason="an empty reply")
 
     model = Trying(lambda task: NOTE)

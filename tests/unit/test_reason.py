@@ -102,3 +102,13 @@ def _blank(node: ast.expr) -> str:
 
 def _is_only_blanks(text: str) -> bool:
     return not re.search(r"[a-z]", text)
+
+
+def test_every_error_is_one_line_in_both_languages() -> None:
+    left, seen = [HeirloomError], 0
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        seen += 1
+        assert "\n" not in kind().message("en") + kind().message("zh"), kind.__name__
+    assert seen > 30
