@@ -11,6 +11,7 @@ from kernel.errors import (
     BadLine,
     BudgetSpent,
     EngineUnavailable,
+    HeirloomError,
     NotEnoughMemory,
     StageFailed,
     StageKeepsDying,
