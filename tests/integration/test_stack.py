@@ -27,12 +27,12 @@ from modelserver.cli import app
 from modelserver.cli.stack import Stack
 from config.settings import Settings
 
-with app._ended_by_signals(), Stack(Settings(), parts=("mongo", "redis", "chroma")):
-    print("up", flush=True)
-    try:
+try:
+    with app._ended_by_signals(), Stack(Settings(), parts=("mongo", "redis", "chroma")):
+        print("up", flush=True)
         threading.Event().wait()
-    except KeyboardInterrupt:
-        pass
+except KeyboardInterrupt:
+    pass
 """
 
 
