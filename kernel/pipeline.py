@@ -162,7 +162,6 @@ PIPELINE: tuple[Stage, ...] = (
             {language: asdict(prompts) for language, prompts in desk.prompts.items()},
             asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,
-            desk.reranker.model(desk.read_language),
             desk.recipe.seed,
         ],
     ),

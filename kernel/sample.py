@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
-#: Of the questions that retrieval is sure of, how many show that memory alone: with an answer, and without one.
-_ALONE_ANSWERED, _ALONE_UNANSWERED = 0.7, 0.45
+_ALONE = 0.8  #: of the questions with an answer that retrieval is sure of
 _NOT_FIRST = 1 / 3
 
 Role = Literal["system", "user", "assistant"]
@@ -204,16 +203,16 @@ def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) 
 
     Our questions quote the memory more than a family's do, so retrieval is sure of more of them, and right more
     often: a share of them shows `shown` memories all the same, one in three of those with the right one not at the
-    head. A memory shown alone is mostly the answer, and not always.
+    head. In chat a small model reads them first (see Retriever.find): what is shown alone here is always the answer.
     """
-    may_be_alone = rng.random() < (_ALONE_ANSWERED if draft.memory else _ALONE_UNANSWERED)
-    found = retriever.find(draft.question, shown, may_be_alone=may_be_alone)
-    if draft.memory is None or found == [draft.memory]:
-        return found
-    if len(found) == 1:
+    found = retriever.find_unread(draft.question, shown)
+    memories = list(found.memories)
+    if draft.memory is None:
+        return memories
+    if found.is_sure and rng.random() < _ALONE:
         return [draft.memory]
-    others = [memory for memory in found if memory != draft.memory][: shown - 1]
-    place = found.index(draft.memory) if draft.memory in found else len(others)
+    others = [memory for memory in memories if memory != draft.memory][: shown - 1]
+    place = memories.index(draft.memory) if draft.memory in memories else len(others)
     if others and rng.random() < _NOT_FIRST:
         place = rng.randint(1, len(others))
     return [*others[:place], draft.memory, *others[place:]]

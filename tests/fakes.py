@@ -39,10 +39,10 @@ class Reads:
 
     def __init__(self, **nats: float) -> None:
         self._nats = nats
-        self.reads = 0
+        self.texts = 0
 
     def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
-        self.reads += 1
+        self.texts += len(texts)
         if not self._nats:
             return []
         return [sum(nats for word, nats in self._nats.items() if word in text) for text in texts]

@@ -24,7 +24,6 @@ from kernel.recipe import Recipe
 from workers.teachers import Teachers
 
 NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "evaluate")
-NEEDS_RERANKER = ("make_samples", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ class DeskMaker:
 
     def prepare(self, stage: Stage, desk: Desk) -> None:
         """Before a stage that loads a base model: is it there, and is there memory for it?"""
-        if stage.name in NEEDS_RERANKER and (reader := self.config.get_rerankers().get(desk.read_language)):
+        if stage.name == "evaluate" and (reader := self.config.get_rerankers().get(desk.read_language)):
             self.bases.prepare(reader, desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)

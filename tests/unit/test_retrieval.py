@@ -40,7 +40,7 @@ def test_a_memorys_own_question_finds_it_first(retriever, language):
 
 
 def test_no_more_are_found_than_were_asked_for(retriever):
-    found = [len(retriever.find("boat 船", limit, may_be_alone=False)) for limit in (0, 1, 5, 100)]
+    found = [len(retriever.find_unread("boat 船", limit).memories) for limit in (0, 1, 5, 100)]
     assert found == [0, 1, 5, 42]
 
 
@@ -103,7 +103,7 @@ def over_the_sea(index, elder, **nats):
     return Retriever(memories, index=index, reranker=reranker, tenant=TENANT, elder=ElderId(elder)), reranker
 
 
-def test_where_no_memory_stands_out_the_likeliest_after_reading_is_first(index):
+def test_the_likeliest_after_reading_is_first(index):
     unread, _ = over_the_sea(index, "unread")
     first, second = unread.find("Father's boat?", 2)
     for likeliest in (first, second):
@@ -115,20 +115,36 @@ def test_where_no_memory_stands_out_the_likeliest_after_reading_is_first(index):
 def test_a_memory_that_reading_makes_sure_of_is_found_alone(index):
     read, _ = over_the_sea(index, "sure", Kittiwake=30.0)
     assert ["Kittiwake" in memory.answer for memory in read.find("Father's boat?", 3)] == [True]
-    assert len(read.find("Father's boat?", 3, may_be_alone=False)) == 3
     read, _ = over_the_sea(index, "unsure", Kittiwake=0.1)
     assert len(read.find("Father's boat?", 3)) == 3
 
 
-def test_nothing_is_read_where_a_memory_stands_out_or_there_is_nothing_to_choose(index, language):
+def test_what_stands_out_is_not_alone_after_reading_says_that_it_does_not_fit(index, language):
+    memories = sample_memories(language)
+    memory = memories.items[0]
+    for nats, found in ((0.0, True), (-30.0, False)):
+        reranker = Reads(**{memory.answer[:9]: nats})
+        read = Retriever(memories, index=index, reranker=reranker, tenant=TENANT, elder=ElderId(language))
+        assert read.find_unread(memory.question, 3).is_sure
+        assert (read.find(memory.question, 3) == [memory]) is found
+
+
+def test_three_are_read_however_few_are_shown_and_no_more_however_many(index):
+    for limit in (1, 2, 3):
+        read, reranker = over_the_sea(index, f"few-{limit}", swam=0.1)
+        assert len(read.find("Father's boat?", limit)) == limit
+        assert reranker.texts == 3
+    reranker = Reads(boat=-30.0)
+    read = Retriever(sample_memories("en"), index=index, reranker=reranker, tenant=TENANT, elder=ElderId("many"))
+    assert len({found.id for found in read.find("boat", 30)}) == 30
+    assert reranker.texts == 3
+
+
+def test_nothing_is_read_for_samples(index, language):
     reranker = Reads(a=1.0)
-    retriever = Retriever(
-        sample_memories(language), index=index, reranker=reranker, tenant=TENANT, elder=ElderId(language)
-    )
-    memory = sample_memories(language).items[0]
-    retriever.find("boat 船", 1)
-    assert retriever.find(memory.question, 3) == [memory]
-    assert reranker.reads == 0
+    read = Retriever(sample_memories(language), index=index, reranker=reranker, tenant=TENANT, elder=ElderId(language))
+    read.find_unread("boat 船", 3)
+    assert reranker.texts == 0
 
 
 def test_a_question_of_unknown_words_weighs_little():

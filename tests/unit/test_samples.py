@@ -3,7 +3,6 @@
 import functools
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -14,10 +13,11 @@ from kernel.bio import Bio
 from kernel.english_asking import content_words, stem
 from kernel.evaluation import admits_not_remembering
 from kernel.graph import Entity, EntityGraph, EntityType
-from kernel.memory import Answer, Memories, Memory, collect_memories
+from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes
 from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
 from kernel.phrasing import phrasing_of
+from kernel.retrieval import Found
 from kernel.sample import Samples, make_samples
 from kernel.topic import Topics
 
@@ -31,8 +31,8 @@ class FirstOnes:
 
     memories: Memories
 
-    def find(self, question: str, limit: int, *, may_be_alone: bool = True) -> Sequence[Memory]:
-        return list(self.memories.items[:limit])
+    def find_unread(self, question: str, limit: int) -> Found:
+        return Found(memories=self.memories.items[:limit], is_sure=False)
 
 
 def _memories(language: str) -> Memories:
