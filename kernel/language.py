@@ -78,6 +78,11 @@ _ZH_YEAR = re.compile("[一二][〇零一二三四五六七八九]{3}")
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
 
+def weight(text: str) -> int:
+    """How much is said, in Latin letters; a Chinese character says as much as three."""
+    return len(text) + 2 * sum(map(len, _CJK_RUN.findall(text)))
+
+
 def detect_language(text: str, fallback: str = "en") -> str:
     """ "zh" or "en": whichever writes more words; a Chinese character counts as half a word."""
     hanzi = sum(len(run) for run in _CJK_RUN.findall(text))

@@ -23,6 +23,23 @@ _CHINESE = {
     "The file is empty: put one answer on each line.{rest}": "文件是空的：每行写一条回答。",
     "The answer is empty. Write what the elder said.{rest}": "回答是空的，请写下老人说的话。",
     "{what} holds half a character: save the file as UTF-8.": "{what}里有不完整的字符：请把文件存为 UTF-8。",
+    "a chat's line without sender and text": "聊天记录的这一行缺少 sender 或 text",
+    "Files that can be read: {known}.": "可以读取的文件：{known}。",
+    "The file is empty.": "文件是空的。",
+    "No words of the elder were found in the file.": "文件里没有找到老人讲的话。",
+    "The file is not a chat export that is known here.": "这个文件不是可识别的聊天记录。",
+    "Say which of those who wrote is the elder: {names}.": "请指明聊天里哪一位是老人：{names}。",
+    "The file is not text, or its encoding is not known: save it as UTF-8.": (
+        "文件不是文本，或无法识别它的编码：请把它存为 UTF-8。"
+    ),
+    "The PDF is locked with a password: save it without one.": "PDF 有密码：请另存为没有密码的文件。",
+    "The PDF cannot be opened: it is damaged, or not a PDF.": "无法打开这个 PDF：文件已损坏，或不是 PDF。",
+    "The PDF holds pictures of pages and no text: read it with a text recognition first.": (
+        "这个 PDF 里只有页面的图片，没有文字：请先做文字识别。"
+    ),
+    "The document cannot be opened: it is damaged, or not a docx.": "无法打开这个文档：文件已损坏，或不是 docx。",
+    "The file": "文件",
+    "{count} pages": "{count} 页",
     "Base model {key} is not in training_config.yaml. Choose one of: {known}.": (
         "training_config.yaml 里没有基础模型 {key}。可以选择：{known}。"
     ),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from kernel.errors import BadInput, BadLine, TooLarge
@@ -21,7 +22,7 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
             max_answer_bytes=max_answer_bytes,
             line=number,
         )
-        for number, row in _rows(body)
+        for number, row in read_rows(body)
         for told in _told(row, number)
     ]
     if not answers:
@@ -29,7 +30,9 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
     return answers
 
 
-def make_answer(question: str, answer: str, *, max_answer_bytes: int, line: int = 0) -> Answer:
+def make_answer(
+    question: str, answer: str, *, max_answer_bytes: int, line: int = 0, told_at: datetime | None = None
+) -> Answer:
     """Raises TooLarge, or BadInput when the answer is empty or not text."""
     where = f" on line {line}" if line else ""
     if _has_surrogate(question + answer):
@@ -40,21 +43,22 @@ def make_answer(question: str, answer: str, *, max_answer_bytes: int, line: int 
         raise TooLarge(what=f"The question{where}", limit=f"{MAX_QUESTION} characters")
     if not answer.strip():
         raise BadInput(reason="The answer is empty. Write what the elder said.")
-    return Answer(question=question.strip(), answer=answer.strip())
+    return Answer(question=question.strip(), answer=answer.strip(), told_at=told_at)
 
 
 def read_probes(body: bytes) -> list[Probe]:
     """Lines {"question": str, "expects": [[alternative, ...], ...]}; none expected means unanswerable."""
     probes = [
         Probe(question=_text(row, "question", number), expects=_groups(row.get("expects", []), number))
-        for number, row in _rows(body)
+        for number, row in read_rows(body)
     ]
     if len(probes) > MAX_PROBES:
         raise TooLarge(what="The list of questions", limit=f"{MAX_PROBES} questions")
     return probes
 
 
-def _rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line that is not empty, with its number. Raises BadLine."""
     for number, raw in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not raw.strip():
             continue

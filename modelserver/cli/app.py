@@ -281,13 +281,14 @@ def _make_sure(shell: Shell, is_sure: bool, question: str, /, **values: object) 
 def import_answers(
     context: typer.Context,
     elder: ElderArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl")],
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    sender: Annotated[str, typer.Option("--sender", metavar="NAME")] = "",
     questions: Annotated[Path | None, typer.Option("--questions", metavar="FILE.jsonl")] = None,
 ) -> None:
     shell: Shell = context.obj
-    answers, held_out = _read(file), _read(questions) if questions else None
+    told, held_out = _read(file), _read(questions) if questions else None
     client = shell.client()
-    result = client.add_answers(elder, answers)
+    result = client.upload(elder, file.name, told, sender=sender)
     shell.say("import.added", elder=elder, added=result["added"], total=result["total"])
     if result["personal"]:
         shell.say("import.personal", elder=elder, count=result["personal"])

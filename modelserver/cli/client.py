@@ -15,6 +15,8 @@ from modelserver.cli.words import CliError
 _SECONDS = 30.0
 _CHAT_SECONDS = 300.0  #: the first question loads the model
 _DELETE_SECONDS = 300.0  #: gigabytes of weights
+_UPLOAD_SECONDS = 120.0  #: a PDF of many pages
+_FILE = {"Content-Type": "application/octet-stream"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
 _OWN_WORDS = {"elder_not_found": "elder.unknown", "model_not_found": "model.unknown"}  #: the API's name its paths
 
@@ -50,6 +52,12 @@ class Client:
     def add_answers(self, elder: str, lines: bytes) -> Json:
         path = f"/elders/{_id(elder)}/answers/bulk"
         return self._call("POST", path, content=lines, headers=_NDJSON)
+
+    def upload(self, elder: str, name: str, body: bytes, *, sender: str) -> Json:
+        """`sender`: the elder's name in a chat export."""
+        asked = {"name": name} | ({"sender": sender} if sender else {})
+        path = f"/elders/{_id(elder)}/uploads"
+        return self._call("POST", path, params=asked, content=body, headers=_FILE, timeout=_UPLOAD_SECONDS)
 
     def answers(self, elder: str, *, limit: int, offset: int) -> Json:
         return self._call("GET", f"/elders/{_id(elder)}/answers", params={"limit": limit, "offset": offset})

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request
 
+from adapters.documents import read_upload
 from kernel.elder import Consent, Elder
 from kernel.ids import AnswerId, TenantId, elder_id
 from kernel.memory import Answer, personal_data
@@ -32,6 +33,7 @@ from modelserver.services import Services
 router = APIRouter(prefix="/elders", tags=["elders"])
 
 Lines = Annotated[bytes, Body(media_type="application/x-ndjson")]
+File = Annotated[bytes, Body(media_type="application/octet-stream")]
 
 _TAKEN_BACK = {"en": "The answer is taken back.", "zh": "这条回答已收回。"}
 _STILL_KNOWN = {
@@ -147,6 +149,22 @@ def add_answers(elder: str, services: Provided, tenant: Family, lines: Lines = b
     known = services.elders.get(tenant, elder_id(elder))
     answers = read_answers(lines, max_answer_bytes=services.settings.max_answer_bytes)
     return _added(services, tenant, known, answers)
+
+
+@router.post("/{elder}/uploads", status_code=201)
+def add_upload(
+    elder: str,
+    services: Provided,
+    tenant: Family,
+    name: Annotated[str, Query(max_length=255)],
+    body: File = b"",
+    sender: Annotated[str, Query(max_length=100)] = "",
+) -> Added:
+    """A file as it is: txt, md, pdf, docx, a chat export (json, csv, txt), or jsonl. `name` says by its ending which;
+    `sender` is the elder's name in a chat. What cannot be read is named, and then nothing is saved."""
+    known = services.elders.get(tenant, elder_id(elder))
+    limit = services.settings.max_answer_bytes
+    return _added(services, tenant, known, read_upload(name, body, sender=sender, max_answer_bytes=limit))
 
 
 @router.put("/{elder}/questions")

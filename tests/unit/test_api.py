@@ -231,6 +231,7 @@ def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House)
         ("GET", f"/export-jsonl/{ELDER}"),
         ("POST", f"/elders/{ELDER}/answers"),
         ("POST", f"/elders/{ELDER}/answers/bulk"),
+        ("POST", f"/elders/{ELDER}/uploads?name=a.txt"),
         ("PUT", f"/elders/{ELDER}/questions"),
         ("POST", "/train/start"),
         ("POST", "/chat"),
@@ -345,7 +346,7 @@ def test_chat_answers_from_the_elders_memories_and_lists_them(house: House) -> N
         "/chat", json={"elder_id": ELDER, "message": "第1个村子住过几年？", "conversation_history": []}
     ).json()
     assert answer["success"] is True and answer["generated_by_ai"] is True
-    assert len(answer["memory_ids"]) == 3 and answer["memories"][0]["text"] in answer["response"]
+    assert len(answer["memory_ids"]) == 2 and answer["memories"][0]["text"] in answer["response"]
     system = house.engine.asked[0][0]
     assert (system.role, system.content) == ("system", "你是李小明。")
 
@@ -599,6 +600,25 @@ def test_the_export_is_read_back_as_it_was(house: House) -> None:
 
 def test_the_api_documents_itself(house: House) -> None:
     assert house.client.get("/docs").status_code == 200
+
+
+def test_a_memoir_and_a_chat_are_uploaded_as_they_are(house: House) -> None:
+    path = f"/elders/{ELDER}/uploads"
+    house.elder()
+    before = house.client.get(f"/elders/{ELDER}/answers").json()["total"]
+    memoir = b"# The farm\n\nMy father kept forty ewes on the hill above Tarn Beck.\n"
+    added = house.client.post(path, params={"name": "life.md"}, content=memoir)
+    assert (added.status_code, added.json()["added"], added.json()["total"]) == (201, 1, before + 1)
+    assert house.client.post(path, params={"name": "life.md"}, content=memoir).json()["added"] == 0
+    told = "我爹在槐树下给人剃头，一个头收两分钱，逢年过节不收钱。"
+    chat = f"2021-03-04 10:00:00 奶奶\n{told}\n2021-03-04 10:01 小明\n啊\n".encode()
+    refused = house.client.post(path, params={"name": "chat.txt"}, content=chat, headers={"Accept-Language": "zh"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == "请指明聊天里哪一位是老人：奶奶, 小明。"
+    assert house.client.post(path, params={"name": "chat.txt", "sender": "奶奶"}, content=chat).json()["added"] == 1
+    assert house.client.post(path, content=chat).status_code == 422  # no name
+    assert house.client.post(path, params={"name": "a.exe"}, content=b"MZ").status_code == 422
+    assert house.stranger.post(path, params={"name": "life.md"}, content=memoir).status_code == 404
 
 
 def test_words_go_to_a_teacher_outside_only_with_consent(house: House) -> None:

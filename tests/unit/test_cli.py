@@ -226,7 +226,7 @@ def test_import_sends_the_file_as_it_is_and_says_what_was_new(run: Run, tmp_path
     code, out, _ = run("import", "E1", str(file), "--questions", str(questions), handler=handler)
     assert code == 0
     assert sent == [
-        ("POST", "/elders/E1/answers/bulk", file.read_bytes()),
+        ("POST", "/elders/E1/uploads", file.read_bytes()),
         ("PUT", "/elders/E1/questions", questions.read_bytes()),
     ]
     assert "1 new memories; E1 has 7 now." in out

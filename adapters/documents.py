@@ -1,0 +1,139 @@
+"""Documents: what a family uploads, in any of its formats, as answers.
+
+PDF is read by PDFium, docx by python-docx, Markdown by markdown-it; a text's encoding is found by charset-normalizer
+where it is not UTF-8. The name's ending says which it is.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePath
+
+import docx
+import pypdfium2
+from charset_normalizer import from_bytes
+from docx.opc.exceptions import PackageNotFoundError
+from lxml.etree import XMLSyntaxError
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from kernel.chat_export import ChatMessage, read_csv, read_jsonl, read_telegram, read_wechat, told_by
+from kernel.document import Block, passages, read_blocks
+from kernel.errors import BadInput, TooLarge
+from kernel.memory import Answer
+from kernel.upload import make_answer, read_answers
+
+MOST_PAGES = 2_000
+MOST_INFLATED = 200_000_000  #: bytes of an opened docx
+_ENCODINGS = ("gb18030", "big5", "cp1252")  #: what Chinese and English texts are in that are not in Unicode
+
+
+def read_upload(name: str, body: bytes, *, sender: str, max_answer_bytes: int) -> list[Answer]:
+    """`sender`: who of a chat is the elder; not asked of other files. Raises BadInput, BadLine, TooLarge."""
+    kind = PurePath(name).suffix.casefold()
+    if kind not in _READERS:
+        known = ", ".join(_READERS)
+        raise BadInput(reason=f"Files that can be read: {known}.")
+    if not body.strip():
+        raise BadInput(reason="The file is empty.")
+    told = _READERS[kind](body, sender, max_answer_bytes)
+    answers = [
+        make_answer(one.question, one.answer, max_answer_bytes=max_answer_bytes, told_at=one.told_at) for one in told
+    ]
+    if not answers:
+        raise BadInput(reason="No words of the elder were found in the file.")
+    return answers
+
+
+def _jsonl(body: bytes, sender: str, max_answer_bytes: int) -> list[Answer]:
+    first = body[: body.find(b"\n")] if b"\n" in body else body
+    if b'"sender"' in first:
+        return told_by(sender, read_jsonl(body))
+    return read_answers(body, max_answer_bytes=max_answer_bytes)
+
+
+def _text(body: bytes, sender: str, max_answer_bytes: int) -> list[Answer]:
+    text = decoded(body)
+    if chat := read_wechat(text):
+        return told_by(sender, chat)
+    return passages(read_blocks(text))
+
+
+def _document(read: Callable[[bytes], Iterable[Block]]) -> "_Reader":
+    return lambda body, sender, max_answer_bytes: passages(read(body))
+
+
+def _chat(read: Callable[[str], list[ChatMessage]]) -> "_Reader":
+    return lambda body, sender, max_answer_bytes: told_by(sender, read(decoded(body)))
+
+
+def decoded(body: bytes) -> str:
+    """Raises BadInput for what is not text."""
+    try:
+        text = body.decode("utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = str(from_bytes(body, cp_isolation=list(_ENCODINGS)).best() or "\x00")
+    if "\x00" in text:
+        raise BadInput(reason="The file is not text, or its encoding is not known: save it as UTF-8.")
+    return text
+
+
+def _pdf(body: bytes) -> list[Block]:
+    try:
+        with pypdfium2.PdfDocument(body) as document:
+            if len(document) > MOST_PAGES:
+                raise TooLarge(what="The file", limit=f"{MOST_PAGES} pages")
+            text = "\n".join(page.get_textpage().get_text_range() for page in document)
+    except pypdfium2.PdfiumError as error:
+        reason = (
+            "The PDF is locked with a password: save it without one."
+            if "assword" in str(error)
+            else "The PDF cannot be opened: it is damaged, or not a PDF."
+        )
+        raise BadInput(reason=reason) from error
+    if not text.strip():
+        raise BadInput(reason="The PDF holds pictures of pages and no text: read it with a text recognition first.")
+    return read_blocks(text)
+
+
+def _docx(body: bytes) -> Iterator[Block]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            if sum(one.file_size for one in packed.infolist()) > MOST_INFLATED:
+                raise TooLarge(what="The file", limit=f"{MOST_INFLATED // 1_000_000} MB")
+        paragraphs = docx.Document(io.BytesIO(body)).paragraphs
+    except (zipfile.BadZipFile, PackageNotFoundError, XMLSyntaxError, KeyError, ValueError) as error:
+        raise BadInput(reason="The document cannot be opened: it is damaged, or not a docx.") from error
+    for paragraph in paragraphs:
+        style = (paragraph.style.name or "") if paragraph.style else ""
+        if paragraph.text.strip():
+            yield Block(text=paragraph.text, is_heading=style.startswith(("Heading", "Title")))
+
+
+def _markdown(body: bytes) -> Iterator[Block]:
+    before = ""
+    for token in MarkdownIt("commonmark").parse(decoded(body)):
+        if token.type == "inline":
+            text = "".join(map(_plain, token.children or []))
+            if text.strip():
+                yield Block(text=text, is_heading=before == "heading_open")
+        before = token.type
+
+
+def _plain(token: Token) -> str:
+    """Of a piece of a Markdown line: its words, without what they look like or lead to."""
+    if token.type in ("softbreak", "hardbreak"):
+        return " "
+    return token.content if token.type in ("text", "code_inline") else ""
+
+
+_Reader = Callable[[bytes, str, int], list[Answer]]
+_READERS: dict[str, _Reader] = {
+    ".jsonl": _jsonl,
+    ".txt": _text,
+    ".md": _document(_markdown),
+    ".pdf": _document(_pdf),
+    ".docx": _document(_docx),
+    ".json": _chat(read_telegram),
+    ".csv": _chat(read_csv),
+}
