@@ -1,8 +1,10 @@
-"""Evaluation: what the model remembers, and whether it admits what it does not.
+"""Evaluation: what the model remembers, whether it admits what it does not, and whose words it speaks.
 
 Recall: share of answerable questions whose answer holds every expected fact.
 Honesty: share of unanswerable questions whose answer admits not remembering.
-Both are measured on the quantised GGUF that will be served, with the very prompts and retrieval of chat,
+Invention: share of all answers with a name, number or year that is in no memory, nor in the question.
+Style: of an answer's pairs of words, how many the elder put together, too; the mean of all that tell something.
+They are measured on the quantised GGUF that will be served, with the very prompts and retrieval of chat,
 in four arms: the untrained base and the trained model, each alone and with retrieved memories.
 """
 
@@ -11,22 +13,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernel.grounding import unsupported
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
 if TYPE_CHECKING:
     from kernel.job import Fact
     from kernel.memory import Memories, Memory
+    from kernel.ports import EntityFinder, Trainer
     from kernel.ports import Report as Progress
-    from kernel.ports import Trainer
     from kernel.recipe import Recipe
     from kernel.retrieval import Retriever
     from kernel.sample import Message
 
 ARMS = ("base", "base+retrieval", "trained", "trained+retrieval")
 
+_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?|[\u3400-\u4dbf\u4e00-\u9fff]")
 _ADMISSION = re.compile(
     r"(do(n't|n’t| not)|can(not|'t|’t)|no longer|never) (really |quite |seem to )?(remember|recall|know)"
     r"|no memory of|(have|'ve|’ve) forgotten|I forget|slipped my mind"
@@ -50,6 +55,8 @@ class ArmScore:
     arm: str  #: one of ARMS
     recall: float
     honesty: float
+    invention: float = 0.0
+    style: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +65,7 @@ class ProbeResult:
     question: str
     answer: str
     is_right: bool
+    invented: tuple[str, ...] = ()  #: names, numbers and years
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +82,7 @@ def evaluate(
     memories: Memories,
     *,
     retriever: Retriever,
+    finder: EntityFinder,
     prompts: dict[str, Prompts],
     trained: Path,
     recipe: Recipe,
@@ -93,14 +102,21 @@ def evaluate(
     ):
         answers = trainer.answer(model, arm_prompts, recipe=recipe, report=_quarter(report, number))
         results += [
-            ProbeResult(arm=ARMS[number], question=probe.question, answer=answer, is_right=is_right(probe, answer))
+            ProbeResult(
+                arm=ARMS[number],
+                question=probe.question,
+                answer=answer,
+                is_right=is_right(probe, answer),
+                invented=invented(answer, probe.question, memories, finder),
+            )
             for probe, answer in zip(asked, answers, strict=True)
         ]
+    spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
         unanswerable=sum(1 for probe in asked if not probe.expects),
         is_held_out=bool(probes),
-        arms=tuple(_score(arm, asked, results) for arm in ARMS),
+        arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
         results=tuple(results),
     )
 
@@ -115,6 +131,18 @@ def is_right(probe: Probe, answer: str) -> bool:
 
 def admits_not_remembering(answer: str) -> bool:
     return bool(_ADMISSION.search(answer))
+
+
+def invented(answer: str, question: str, memories: Memories, finder: EntityFinder) -> tuple[str, ...]:
+    """Names, numbers and years of the answer that neither a memory nor the question holds."""
+    told = (part for memory in memories.items for part in (memory.question, memory.answer))
+    source = "\n".join([memories.elder_name, question, *told])
+    return tuple(unsupported(answer, source, language=memories.language, finder=finder))
+
+
+def word_pairs(text: str) -> frozenset[tuple[str, str]]:
+    """Neighbouring words; of Chinese, neighbouring characters."""
+    return frozenset(pairwise(_WORD.findall(text.casefold())))
 
 
 def own_questions(memories: Memories) -> list[Probe]:
@@ -145,12 +173,21 @@ def _quarter(report: Progress, number: int) -> Progress:
     return say
 
 
-def _score(arm: str, asked: Sequence[Probe], results: Sequence[ProbeResult]) -> ArmScore:
+def _score(
+    arm: str, asked: Sequence[Probe], results: Sequence[ProbeResult], spoken: frozenset[tuple[str, str]]
+) -> ArmScore:
     mine = [result for result in results if result.arm == arm]
     answerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if probe.expects]
     unanswerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if not probe.expects]
-    return ArmScore(arm=arm, recall=_share(answerable), honesty=_share(unanswerable))
+    telling = [word_pairs(one.answer) for one in mine if not admits_not_remembering(one.answer)]
+    return ArmScore(
+        arm=arm,
+        recall=_share(answerable),
+        honesty=_share(unanswerable),
+        invention=_share([bool(one.invented) for one in mine]),
+        style=_share([len(pairs & spoken) / len(pairs) for pairs in telling if pairs]),
+    )
 
 
-def _share(passed: Sequence[bool]) -> float:
+def _share(passed: Sequence[float]) -> float:
     return round(sum(passed) / len(passed), 4) if passed else 0.0

@@ -25,6 +25,7 @@ from kernel.ports import (
     Clock,
     Embedder,
     Engine,
+    EntityFinder,
     GraphIndexer,
     Report,
     Reranker,
@@ -61,6 +62,7 @@ class Desk:
     answers: tuple[Answer, ...]
     probes: tuple[Probe, ...]
     teacher: Teacher
+    finder: EntityFinder
     embedder: Embedder
     index: VectorIndex
     reranker: Reranker
@@ -252,6 +254,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.probes,
             memories,
             retriever=desk.retriever(memories),
+            finder=desk.finder,
             prompts=desk.prompts,
             trained=gguf.path,
             recipe=desk.recipe,
@@ -265,6 +268,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
+        version=2,
     ),
     Stage(
         name="publish",
@@ -283,6 +287,7 @@ PIPELINE: tuple[Stage, ...] = (
             engine=desk.engine,
             versions=desk.versions,
             clock=desk.clock,
+            progress=desk.report,
         ),
         settings=lambda desk: [
             desk.engine.name,

@@ -1,4 +1,4 @@
-"""Publication: the checked GGUF becomes the version that the family talks with.
+"""Publication: the checked GGUF becomes the version that the family talks with, when it is no worse (see gate).
 
 The engine gets the model and answers one question before the elder's active version switches; until then,
 and if anything fails, the version before goes on answering. A version is listed before the engine gets it: what
@@ -13,6 +13,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from kernel.errors import EngineUnavailable, ModelNotFound
+from kernel.gate import Shortfall, shortfall
 from kernel.ids import ElderId, JobId, TenantId, model_name
 from kernel.memory import Memories, memories_digest
 from kernel.ports import ChatOptions
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from kernel.adapter import Gguf
     from kernel.evaluation import Report
     from kernel.ports import Clock, Engine, Versions
+    from kernel.ports import Report as Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publication:
-    """Which version it became."""
+    """Which version it became, or which was kept."""
 
     number: int
     tag: str
+    shortfall: Shortfall | None = None  #: why the version before was kept
 
 
 def publish(
@@ -46,6 +49,7 @@ def publish(
     engine: Engine,
     versions: Versions,
     clock: Clock,
+    progress: Progress,
 ) -> Publication:
     """Register with the engine, ask one question, switch; the same key again is the same version.
 
@@ -53,6 +57,10 @@ def publish(
     """
     earlier = versions.of_elder(tenant, elder)
     version = next((one for one in earlier if one.key == key), None)
+    in_use = next((one for one in earlier if one.is_active), None)
+    if in_use and version is None and (worse := shortfall(report, in_use, memories)):
+        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted)
+        return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse)
     if version is None:
         version = ModelVersion(
             tenant=tenant,
@@ -69,6 +77,7 @@ def publish(
             system_prompt=system_prompt(prompts[memories.language], memories.elder_name),
             language=memories.language,
             memories_digest=memories_digest(memories),
+            memory_ids=tuple(memory.id for memory in memories.items),
             arms=report.arms,
             created_at=clock(),
             is_active=False,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kernel.evaluation import ArmScore
-from kernel.ids import ElderId, JobId, ModelName, TenantId
+from kernel.ids import ElderId, JobId, MemoryId, ModelName, TenantId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +23,7 @@ class ModelVersion:
     system_prompt: str
     language: str
     memories_digest: str
+    memory_ids: tuple[MemoryId, ...] = ()  #: what it was trained on
     arms: tuple[ArmScore, ...]
     created_at: datetime
     is_active: bool

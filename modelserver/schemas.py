@@ -172,6 +172,8 @@ class ArmOut(BaseModel):
     arm: str
     recall: float
     honesty: float
+    invention: float
+    style: float
 
 
 class ModelOut(BaseModel):

@@ -58,6 +58,7 @@ class DeskMaker:
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
             teacher=self.teachers.teacher_of(job, pause),
+            finder=self.teachers.finder,
             embedder=self.embedder,
             index=self.index,
             reranker=self.reranker,

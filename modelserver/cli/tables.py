@@ -32,10 +32,11 @@ def stages_table(stages: list[Json], words: Words) -> Table:
 def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
     table = Table(title=words("table.evaluation", elder=elder), title_justify="left")
     table.add_column(words("table.arm"))
-    table.add_column(words("table.recall"), justify="right")
-    table.add_column(words("table.honesty"), justify="right")
+    measures = ("recall", "honesty", "invention", "style")
+    for measure in measures:
+        table.add_column(words(f"table.{measure}"), justify="right")
     for arm in arms:
-        table.add_row(words(f"arm.{arm['arm']}"), f"{arm['recall']:.2f}", f"{arm['honesty']:.2f}")
+        table.add_row(words(f"arm.{arm['arm']}"), *(f"{arm[measure]:.2f}" for measure in measures))
     return table
 
 

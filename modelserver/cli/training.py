@@ -75,7 +75,12 @@ def outcome(progress: Json, words: Words) -> str:
     is_unchanged = bool(stages) and all(stage["state"] == "skipped" for stage in stages)
     key = "train.unchanged" if is_unchanged else "train.done"
     seconds = sum(stage.get("seconds") or 0.0 for stage in stages)
-    return words(key, version=progress.get("version"), elder=progress["elder_id"], seconds=seconds)
+    told = {"version": progress.get("version"), "elder": progress["elder_id"], "seconds": seconds}
+    if stages and (kept := stages[-1].get("facts") or {}).get("kept"):
+        key = "train.kept.invention" if kept["kept"] == "invention" else "train.kept"
+        told |= {"measure": words(f"table.{kept['kept']}").lower(), "against": words(f"train.kept.{kept['against']}")}
+        told |= {"got": kept["got"], "wanted": kept["wanted"]}
+    return words(key, **told)
 
 
 def facts(stage: Json, words: Words) -> str:

@@ -1,5 +1,7 @@
 """Models: a family's own `afs_elder_` models, their versions and measures; and the memories as training data."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -55,5 +57,5 @@ def _out(version: ModelVersion) -> ModelOut:
         engine=version.engine,
         size_bytes=version.size_bytes,
         created_at=version.created_at,
-        arms=[ArmOut(arm=one.arm, recall=one.recall, honesty=one.honesty) for one in version.arms],
+        arms=[ArmOut(**asdict(one)) for one in version.arms],
     )

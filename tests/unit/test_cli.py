@@ -69,7 +69,7 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
 
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
-    made_up = ("help.", "table.", "state.", "arm.", "stage.")
+    made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.")
     for key in read_sentences():
         assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
     said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
@@ -378,6 +378,27 @@ def test_train_watches_to_the_end_and_shows_what_was_measured(run: Run, monkeypa
     assert "0.95" in out
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ({"kept": "recall", "against": "in_use", "got": 0.5, "wanted": 0.81}, "worse than the one in use (recall 0.50"),
+        (
+            {"kept": "invention", "against": "base", "got": 0.5, "wanted": 0.1},
+            "invents more than the untrained base (0.50",
+        ),
+    ],
+)
+def test_a_training_that_made_nothing_better_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
+    over = progress("completed", "done")
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": kept})
+    code, out, _ = run("train", "E1", handler=_Server(over))
+    assert code == 0
+    assert said in " ".join(out.split()) and "version 1 of E1 stays in use" in " ".join(out.split())
+
+
 def test_a_training_that_runs_already_is_joined(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     server = _Server(progress("completed", "done"))
     server.start = refusal(409, "job_running", "Job j_1 is running.", job_id="j_1")
@@ -514,8 +535,8 @@ class _Server:
 
 
 ARMS = [
-    {"arm": "base", "recall": 0.0, "honesty": 0.1},
-    {"arm": "trained+retrieval", "recall": 0.95, "honesty": 0.85},
+    {"arm": "base", "recall": 0.0, "honesty": 0.1, "invention": 0.4, "style": 0.1},
+    {"arm": "trained+retrieval", "recall": 0.95, "honesty": 0.85, "invention": 0.02, "style": 0.9},
 ]
 
 

@@ -1,9 +1,14 @@
 """Evaluation: what counts as remembered, and what as admitted."""
 
+import re
+from dataclasses import dataclass
+
 import pytest
 
-from kernel.evaluation import Probe, admits_not_remembering, is_right, own_questions
+from kernel.evaluation import Probe, admits_not_remembering, invented, is_right, own_questions, word_pairs
+from kernel.graph import EntityType
 from kernel.memory import Answer, collect_memories
+from kernel.ports import Mention
 
 
 @pytest.mark.parametrize(
@@ -42,3 +47,26 @@ def test_without_held_out_questions_the_memories_own_are_asked_and_marked() -> N
     probes = own_questions(collect_memories(told, elder_name="n", language="en"))
     assert [probe.expects for probe in probes] == [(("Dunmore",),), (("1938",),)]
     assert not any(probe.is_held_out for probe in probes)
+
+
+@dataclass
+class Names:
+    """An entity finder that takes every capitalised word for a place."""
+
+    def find(self, text: str, language: str) -> list[Mention]:
+        found = re.findall(r"[A-Z][a-z]+", text)
+        return [Mention(title=title, type=EntityType.PLACE, start=0) for title in found]
+
+
+def test_a_name_or_year_of_no_memory_is_invented_and_one_of_the_question_is_not() -> None:
+    told = [Answer(question="Where?", answer="I was born in Dunmore in 1938, the year of the flood.")]
+    memories = collect_memories(told, elder_name="Ann", language="en")
+    answer = "Ann was born in Dunmore in 1938, and saw Rome in 1960 with Tom."
+    assert set(invented(answer, "Did you know Tom?", memories, Names())) == {"Rome", "1960"}
+    assert invented("in Dunmore", "Where?", memories, Names()) == ()
+
+
+def test_word_pairs_are_neighbours_in_either_language() -> None:
+    assert word_pairs("The blue, BLUE boat") == {("the", "blue"), ("blue", "blue"), ("blue", "boat")}
+    assert word_pairs("石桥边") == {("石", "桥"), ("桥", "边")}
+    assert word_pairs("") == frozenset()

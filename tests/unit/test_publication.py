@@ -10,8 +10,9 @@ from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.adapter import Gguf
 from kernel.errors import EngineUnavailable
-from kernel.evaluation import Report
+from kernel.evaluation import ARMS, ArmScore, Report
 from kernel.ids import ElderId, JobId, TenantId
+from kernel.job import Fact
 from kernel.memory import Answer, collect_memories
 from kernel.ports import ChatOptions
 from kernel.publication import Publication, is_published, publish
@@ -53,12 +54,14 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.engine, self.versions, self._folder = Engine(), MemoryVersions(), folder
+        self.facts: dict[str, Fact] = {}
         (folder / "model.gguf").write_bytes(b"GGUF")
 
-    def publish(self, key: str) -> Publication:
+    def publish(self, key: str, *, recall: float = 0.9) -> Publication:
+        arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, folder=self._folder),
-            Report(answerable=0, unanswerable=0, is_held_out=False, arms=(), results=()),
+            Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=()),
             MEMORIES,
             tenant=US,
             elder=ELDER,
@@ -68,6 +71,7 @@ class Shelf:
             engine=self.engine,  # type: ignore[arg-type]
             versions=self.versions,
             clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            progress=lambda fraction, **facts: self.facts.update(facts),
         )
 
     def numbers(self) -> list[int]:
@@ -89,6 +93,16 @@ def test_versions_are_numbered_and_the_newest_is_active(shelf: Shelf) -> None:
 def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:
     assert shelf.publish("a") == shelf.publish("a")
     assert len(shelf.versions.of_elder(US, ELDER)) == 1
+
+
+def test_a_worse_version_is_not_published_and_says_where_it_is_worse(shelf: Shelf) -> None:
+    shelf.publish("a")
+    kept = shelf.publish("b", recall=0.5)
+    assert kept.shortfall and (kept.number, kept.shortfall.measure) == (1, "recall")
+    assert shelf.facts == {"kept": "recall", "against": "in_use", "got": 0.5, "wanted": 0.8}
+    assert shelf.numbers() == [1] and len(shelf.engine.held) == 1
+    assert is_published(kept, tenant=US, elder=ELDER, versions=shelf.versions, engine=shelf.engine)  # type: ignore[arg-type]
+    assert shelf.publish("c").number == 2
 
 
 def test_the_version_before_is_kept_and_older_ones_leave_the_engine(shelf: Shelf) -> None:

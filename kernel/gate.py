@@ -1,0 +1,61 @@
+"""The gate: may a new version take the place of the one in use?
+
+It may when, as the family talks with it (trained, with retrieval), it is no worse than the version in use and than the
+untrained base with retrieval: in recall, in honesty, in invention. Worse is what chance does not explain: of n
+questions a share moves by 1/sqrt(n) (two standard errors at most), so 84 questions allow 0.11 and 20 allow 0.22.
+
+The first version has nothing to take the place of. And one that knows what the family has taken back must go,
+whatever its successor is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.evaluation import ArmScore, Report
+    from kernel.memory import Memories
+    from kernel.version import ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shortfall:
+    """Where the new version is worse."""
+
+    measure: str  #: "recall", "honesty" or "invention"
+    got: float
+    wanted: float  #: at least; of invention, at most
+    against: str  #: "in_use" or "base"
+
+
+def shortfall(report: Report, in_use: ModelVersion | None, memories: Memories) -> Shortfall | None:
+    """The first measure that fails; None lets the new version pass."""
+    told = {memory.id for memory in memories.items}
+    if in_use is None or not in_use.memory_ids or not told.issuperset(in_use.memory_ids):
+        return None
+    arms = {arm.arm: arm for arm in report.arms}
+    rivals = {"in_use": next((arm for arm in in_use.arms if arm.arm == "trained+retrieval"), None)}
+    rivals["base"] = arms["base+retrieval"]
+    for against, rival in rivals.items():
+        if rival is not None:
+            for measure, got, wanted in _compared(arms["trained+retrieval"], rival, report):
+                return Shortfall(measure=measure, got=got, wanted=wanted, against=against)
+    return None
+
+
+def _compared(new: ArmScore, rival: ArmScore, report: Report) -> Iterator[tuple[str, float, float]]:
+    """What is worse: the measure, what it is, and what it would have to be."""
+    for measure, count in (("recall", report.answerable), ("honesty", report.unanswerable)):
+        wanted = getattr(rival, measure) - _chance(count)
+        if count and getattr(new, measure) < wanted:
+            yield measure, getattr(new, measure), round(wanted, 4)
+    most = rival.invention + _chance(report.answerable + report.unanswerable)
+    if new.invention > most:
+        yield "invention", new.invention, round(most, 4)
+
+
+def _chance(count: int) -> float:
+    return 1 / math.sqrt(count) if count else 1.0
