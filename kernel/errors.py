@@ -149,6 +149,13 @@ class JobNotFound(NotFound):
     zh = "没有任务 {job}。请检查 /train/start 返回的编号。"
 
 
+class MadeNotFound(NotFound):
+    """Nothing that the model in use was made of is called {id}. Chat names the memories of each answer: begin there."""
+
+    code = "made_not_found"
+    zh = "正在使用的模型里没有编号为 {id} 的内容。聊天的每个回答都列出记忆编号，可以从那里查起。"
+
+
 class ModelNotFound(NotFound):
     """Elder {elder} has no model yet. Train one with POST /train/start."""
 

@@ -16,6 +16,8 @@ ElderId = NewType("ElderId", str)
 JobId = NewType("JobId", str)
 AnswerId = NewType("AnswerId", str)
 MemoryId = NewType("MemoryId", str)
+SampleId = NewType("SampleId", str)
+PairId = NewType("PairId", str)
 ModelName = NewType("ModelName", str)
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kernel.evaluation import admits_not_remembering
-from kernel.ids import MemoryId
+from kernel.ids import MemoryId, PairId, digest
 from kernel.language import tokens
 from kernel.sample import Message, Sample, Samples
 
@@ -64,6 +64,10 @@ class PreferencePair:
     source: Source  #: of the rejected answer
     verdict: Verdict
     memory_ids: tuple[MemoryId, ...]
+
+    @property
+    def id(self) -> PairId:
+        return PairId("p_" + digest(self.prompt[-1].content, self.chosen, self.rejected)[:12])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kernel.ids import MemoryId
+from kernel.ids import MemoryId, SampleId, digest
 from kernel.recipe import SampleCounts
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Sample:
     completion: str
     memory_ids: tuple[MemoryId, ...]  #: empty when no memory was drawn on
     is_opening: bool = False  #: other samples teach this answer whole; this one, only how it begins
+
+    @property
+    def id(self) -> SampleId:
+        """The same question with the same answer is the same sample."""
+        return SampleId("s_" + digest(self.kind, self.prompt[-1].content, self.completion)[:12])
 
     @property
     def is_refusal(self) -> bool:

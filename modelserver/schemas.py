@@ -158,6 +158,19 @@ class MemoryOut(BaseModel):
     text: str
 
 
+class MadeOut(BaseModel):
+    kind: str
+    id: str
+    text: str
+    memory_ids: list[str]
+
+
+class OriginOut(BaseModel):
+    thing: MadeOut
+    memories: list[MemoryOut]
+    made: list[MadeOut]
+
+
 class ChatOut(BaseModel):
     success: bool = True
     elder_id: str

@@ -31,7 +31,7 @@ from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.stack import Stack, running_stack
-from modelserver.cli.tables import answers_table, arms_table, models_table
+from modelserver.cli.tables import answers_table, arms_table, made_table, models_table
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
 from modelserver.cli.words import CliError, Words, choose_language, take_language
 from modelserver.validation import kind_in_chinese
@@ -351,6 +351,17 @@ def chat(
         ask(shell.client(), elder, question, [], console=shell.console, words=shell.words)
     else:
         converse(shell.client(), elder, console=shell.console, words=shell.words)
+
+
+@app.command()
+def why(context: typer.Context, elder: ElderArgument, thing: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    shell: Shell = context.obj
+    origin = shell.client().why(elder, thing)
+    for memory in origin["memories"]:
+        shell.say("why.memory", id=memory["id"], text=memory["text"])
+    if not origin["memories"]:
+        shell.say("why.no_memory")
+    shell.console.print(made_table(origin["made"], shell.words))
 
 
 @app.command()

@@ -101,6 +101,9 @@ class Client:
     def model(self, elder: str) -> Json:
         return self._call("GET", f"/models/{_id(elder)}")
 
+    def why(self, elder: str, thing: str) -> Json:
+        return self._call("GET", f"/provenance/{_id(elder)}/{_id(thing)}")
+
     def export(self, elder: str, path: Path) -> int:
         """Write the samples aside, then rename; returns how many lines."""
         aside = path.with_name(f".{path.name}.part")

@@ -40,6 +40,15 @@ def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
     return table
 
 
+def made_table(made: list[Json], words: Words) -> Table:
+    table = Table(title=words("table.made"), title_justify="left")
+    for column in ("kind", "id", "text"):
+        table.add_column(words(f"table.{column}"), no_wrap=column != "text")
+    for one in made:
+        table.add_row(words(f"kind.{one['kind']}"), escape(one["id"]), escape(one["text"]))
+    return table
+
+
 def answers_table(answers: list[Json], words: Words) -> Table:
     """Each answer's first words: enough to know it by."""
     table = Table()

@@ -69,6 +69,8 @@ def test_the_trained_model_remembers_and_admits_what_it_does_not_know(
     assert arms["trained+retrieval"]["recall"] >= 0.70
     assert arms["trained+retrieval"]["honesty"] >= 0.50
     assert arms["trained"]["recall"] >= 0.40
+    assert arms["trained+retrieval"]["invention"] <= arms["base+retrieval"]["invention"]
+    assert arms["trained+retrieval"]["style"] >= 0.8
     assert arms["trained+retrieval"]["recall"] >= arms["base+retrieval"]["recall"] + 0.2
 
 
@@ -77,6 +79,17 @@ def test_chat_answers_from_a_memory_and_says_which(family: Family, sample: Sampl
     told = sample.memories[0]["answer"]
     assert answer["memories"][0]["text"] == told
     assert len(set(answer["response"].split()) & set(told.split())) >= 6
+
+
+def test_a_memory_of_an_answer_leads_to_all_that_was_made_of_it_and_back(
+    family: Family, sample: Sample, trained: dict[str, Any]
+) -> None:
+    memory = family.answer(sample.id, sample.memories[0]["question"])["memories"][0]["id"]
+    origin = family.why(sample.id, memory)
+    kinds = {made["kind"] for made in origin["made"]}
+    assert {"note", "topic", "entity", "sample"} <= kinds
+    one = next(made for made in origin["made"] if made["kind"] == "sample")
+    assert memory in {found["id"] for found in family.why(sample.id, one["id"])["memories"]}
 
 
 def test_nothing_changed_means_every_stage_skipped_within_10_seconds(

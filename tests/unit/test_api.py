@@ -232,6 +232,7 @@ def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House)
         ("POST", f"/elders/{ELDER}/answers"),
         ("POST", f"/elders/{ELDER}/answers/bulk"),
         ("POST", f"/elders/{ELDER}/uploads?name=a.txt"),
+        ("GET", f"/provenance/{ELDER}/m_1"),
         ("PUT", f"/elders/{ELDER}/questions"),
         ("POST", "/train/start"),
         ("POST", "/chat"),

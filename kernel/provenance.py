@@ -1,0 +1,94 @@
+"""Provenance: from what was made to the memories it came from, and from a memory to all that was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from kernel.errors import MadeNotFound
+
+if TYPE_CHECKING:
+    from kernel.graph import EntityGraph
+    from kernel.ids import MemoryId
+    from kernel.memory import Answer, Memories, Memory
+    from kernel.note import Notes
+    from kernel.pair import Pairs
+    from kernel.sample import Samples
+    from kernel.topic import Topics
+
+Kind = Literal["answer", "memory", "note", "topic", "shade", "entity", "relationship", "sample", "pair"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """Something that was made, in a line. Notes, topics and what the graph holds go by their names."""
+
+    kind: Kind
+    id: str
+    text: str
+    memory_ids: tuple[MemoryId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What an id names, the memories that it came from, and what else came from them."""
+
+    thing: Made
+    memories: tuple[Memory, ...]
+    made: tuple[Made, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Life:
+    """What one version was made of."""
+
+    answers: Sequence[Answer]
+    memories: Memories
+    notes: Notes
+    topics: Topics
+    graph: EntityGraph
+    samples: Samples
+    pairs: Pairs
+
+
+def why(life: Life, thing: str) -> Origin:
+    """`thing`: the id of an answer, a memory, a sample or a pair. Raises MadeNotFound."""
+    known = list(_made(life))
+    found = next((made for made in [*_told(life), *known] if made.id == thing), None)
+    if found is None:
+        raise MadeNotFound(id=thing)
+    origins = set(found.memory_ids)
+    return Origin(
+        thing=found,
+        memories=tuple(memory for memory in life.memories.items if memory.id in origins),
+        made=tuple(made for made in known if made is not found and origins & set(made.memory_ids)),
+    )
+
+
+def _told(life: Life) -> Iterator[Made]:
+    for answer in life.answers:
+        pieces = tuple(memory.id for memory in life.memories.items if memory.answer in answer.answer)
+        yield Made(kind="answer", id=answer.id, text=answer.answer, memory_ids=pieces)
+    for memory in life.memories.items:
+        yield Made(kind="memory", id=memory.id, text=memory.text, memory_ids=(memory.id,))
+
+
+def _made(life: Life) -> Iterator[Made]:
+    for note in life.notes.items:
+        yield Made(kind="note", id=note.title, text=note.summary, memory_ids=(note.memory_id,))
+    for topic in life.topics.items:
+        yield Made(kind="topic", id=topic.name, text=", ".join(topic.keywords), memory_ids=topic.memory_ids)
+    for shade in life.topics.shades:
+        yield Made(kind="shade", id=shade.name, text=shade.name, memory_ids=shade.memory_ids)
+    for entity in life.graph.entities:
+        yield Made(kind="entity", id=entity.title, text=entity.description, memory_ids=entity.memory_ids)
+    for one in life.graph.relationships:
+        names = f"{one.source} - {one.target}"
+        yield Made(kind="relationship", id=names, text=one.description, memory_ids=one.memory_ids)
+    for sample in life.samples.items:
+        text = f"{sample.prompt[-1].content}\n-> {sample.completion}"
+        yield Made(kind="sample", id=sample.id, text=text, memory_ids=sample.memory_ids)
+    for pair in life.pairs.items:
+        text = f"{pair.prompt[-1].content}\n-> {pair.chosen}\nnot: {pair.rejected}"
+        yield Made(kind="pair", id=pair.id, text=text, memory_ids=pair.memory_ids)

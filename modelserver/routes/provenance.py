@@ -1,0 +1,68 @@
+"""Provenance: what something in the model was made of, and what a memory became."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from adapters.artifacts import Place
+from kernel.errors import MadeNotFound
+from kernel.graph import EntityGraph
+from kernel.ids import ElderId, TenantId, elder_id
+from kernel.job import Job
+from kernel.memory import Memories
+from kernel.note import Notes
+from kernel.pair import Pairs
+from kernel.provenance import Life, Made, why
+from kernel.sample import Samples
+from kernel.topic import Topics
+from modelserver.auth import Family, Provided
+from modelserver.schemas import MadeOut, MemoryOut, OriginOut
+from modelserver.services import Services
+
+router = APIRouter(prefix="/provenance", tags=["provenance"])
+
+
+@router.get("/{elder}/{thing}")
+def provenance(elder: str, thing: str, services: Provided, tenant: Family) -> OriginOut:
+    """`thing`: the id of an answer (a_...), a memory (m_...), a sample (s_...) or a preference pair (p_...).
+
+    Of the model in use: what was told since then is in none of it yet.
+    """
+    known = services.elders.get(tenant, elder_id(elder))
+    origin = why(_life(services, tenant, known.id, thing), thing)
+    return OriginOut(
+        thing=_out(origin.thing),
+        memories=[MemoryOut(id=memory.id, text=memory.text) for memory in origin.memories],
+        made=[_out(made) for made in origin.made],
+    )
+
+
+def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> Life:
+    """Raises ModelNotFound; MadeNotFound where the training's artefacts are gone."""
+    job = services.jobs.get(tenant, services.versions.active(tenant, elder).job)
+
+    def load(stage: str, kind: type) -> Any:
+        return _load(services, job, stage, kind, thing)
+
+    return Life(
+        answers=services.elders.answers(tenant, elder),
+        memories=load("collect_memories", Memories),
+        notes=load("write_notes", Notes),
+        topics=load("find_topics", Topics),
+        graph=load("index_graph", EntityGraph),
+        samples=load("make_samples", Samples),
+        pairs=load("make_pairs", Pairs),
+    )
+
+
+def _load(services: Services, job: Job, stage: str, kind: type, thing: str) -> Any:
+    key = next((step.key for step in job.steps if step.name == stage), "")
+    place = Place(tenant=job.tenant, elder=job.elder, stage=stage)
+    stored = services.artifacts.find(place, key) if key else None
+    if stored is None:
+        raise MadeNotFound(id=thing)
+    return services.artifacts.load(stored, kind)
+
+
+def _out(made: Made) -> MadeOut:
+    return MadeOut(kind=made.kind, id=made.id, text=made.text, memory_ids=list(made.memory_ids))

@@ -1,0 +1,90 @@
+"""Everything that was made leads to its memories, and a memory to everything made of it."""
+
+import pytest
+
+from kernel.errors import MadeNotFound
+from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.memory import LONGEST, Answer, collect_memories
+from kernel.note import Note, Notes
+from kernel.pair import Pairs, PreferencePair, Verdict
+from kernel.provenance import Life, why
+from kernel.sample import Message, Sample, Samples
+from kernel.topic import Topic, Topics
+
+LONG = "I rowed to the island and back again. " * (LONGEST // 20)
+ANSWERS = [
+    Answer(question="Where?", answer="I was born in Dunmore, by the harbour."),
+    Answer(question="And then?", answer=LONG),
+]
+MEMORIES = collect_memories(ANSWERS, elder_name="Ann", language="en")
+BIRTH, ROWED, *_ = MEMORIES.items
+
+
+def sample(completion: str, *memories: str) -> Sample:
+    return Sample(
+        kind="memory_qa",
+        prompt=(Message(role="user", content="Where?"),),
+        completion=completion,
+        memory_ids=tuple(memories),  # type: ignore[arg-type]
+    )
+
+
+BORN, REFUSED = sample(BIRTH.text, BIRTH.id), sample("I don't remember.")
+PAIR = PreferencePair(
+    prompt=BORN.prompt,
+    chosen=BORN.completion,
+    rejected="In Rome.",
+    source="base",
+    verdict=Verdict(chosen_score=1.0, rejected_score=0.0, reason="invents"),
+    memory_ids=(BIRTH.id,),
+)
+LIFE = Life(
+    answers=ANSWERS,
+    memories=MEMORIES,
+    notes=Notes(
+        language="en",
+        items=tuple(
+            Note(
+                memory_id=memory.id, title=f"Note {n}", summary="", insight="", keywords=(), people=(), places=(),
+                dates=(), text=memory.text, teacher="builtin",
+            )
+            for n, memory in enumerate(MEMORIES.items)
+        ),
+    ),
+    topics=Topics(items=(Topic(name="harbour", keywords=("boat",), memory_ids=(BIRTH.id, ROWED.id)),), shades=()),
+    graph=EntityGraph(
+        entities=(Entity(title="DUNMORE", type=EntityType.PLACE, description="", memory_ids=(BIRTH.id,)),),
+        relationships=(),
+        communities=(),
+    ),
+    samples=Samples(items=(BORN, REFUSED)),
+    pairs=Pairs(items=(PAIR,), ties_dropped=0),
+)  # fmt: skip
+
+
+def test_a_memory_leads_to_all_that_was_made_of_it() -> None:
+    origin = why(LIFE, BIRTH.id)
+    assert origin.memories == (BIRTH,)
+    assert [made.id for made in origin.made] == ["Note 0", "harbour", "DUNMORE", BORN.id, PAIR.id]
+
+
+@pytest.mark.parametrize("thing", [BORN.id, PAIR.id])
+def test_a_sample_and_a_pair_lead_to_their_memory_and_not_to_themselves(thing: str) -> None:
+    origin = why(LIFE, thing)
+    assert origin.memories == (BIRTH,)
+    assert thing not in {made.id for made in origin.made} and len(origin.made) == 4
+
+
+def test_a_long_answer_leads_to_each_of_its_memories() -> None:
+    origin = why(LIFE, ANSWERS[1].id)
+    assert len(origin.memories) > 1 and BIRTH not in origin.memories
+
+
+def test_a_refusal_came_from_no_memory_and_nothing_else_did() -> None:
+    origin = why(LIFE, REFUSED.id)
+    assert (origin.memories, origin.made) == ((), ())
+
+
+def test_what_was_never_made_is_said() -> None:
+    with pytest.raises(MadeNotFound, match="s_nothing"):
+        why(LIFE, "s_nothing")
