@@ -172,7 +172,6 @@ def _prompts(file: Path) -> Prompts:
     words = yaml.safe_load(file.read_text(encoding="utf-8"))
     return Prompts(
         system=words["system"],
-        memory_head=words["memory_head"],
         memories_head=words["memories_head"],
         introduction=words["introduction"],
         adversarial=words["adversarial"],

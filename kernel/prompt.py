@@ -17,8 +17,7 @@ class Prompts:
     """One language's prompts, from config/prompts/{en,zh}.yaml."""
 
     system: str  #: template with {name}
-    memory_head: str  #: the line before a memory that is surely meant
-    memories_head: str  #: the line before several, of which one may be
+    memories_head: str  #: the line before the memories
     introduction: str  #: how the elder says who they are; template with {name}
     adversarial: str  #: the system message of a cold, impatient clerk: answers to be rejected
     refusals: tuple[str, ...]  #: how the elder says "I don't remember"; the first is the plainest
@@ -38,8 +37,7 @@ def chat_prompt(
 ) -> tuple[Message, ...]:
     """The stable part first: system, history, then the memories with the question in one user message."""
     shown = "\n".join(f"- {memory.text}" for memory in memories)
-    head = prompts.memory_head if len(memories) == 1 else prompts.memories_head
-    content = f"{head}\n{shown}\n\n{question}" if memories else question
+    content = f"{prompts.memories_head}\n{shown}\n\n{question}" if memories else question
     return (
         Message(role="system", content=_plain(system)),
         *(Message(role=turn.role, content=_plain(turn.content)) for turn in history),
