@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
+from threading import Lock
 
 import docx
 import pypdfium2
@@ -25,6 +26,7 @@ from kernel.upload import make_answer, read_answers
 
 MOST_PAGES = 2_000
 MOST_INFLATED = 200_000_000  #: bytes of an opened docx
+_PDFIUM = Lock()  #: PDFium may be in one thread only
 _ENCODINGS = ("gb18030", "big5", "cp1252")  #: what Chinese and English texts are in that are not in Unicode
 
 
@@ -80,7 +82,7 @@ def decoded(body: bytes) -> str:
 
 def _pdf(body: bytes) -> list[Block]:
     try:
-        with pypdfium2.PdfDocument(body) as document:
+        with _PDFIUM, pypdfium2.PdfDocument(body) as document:
             if len(document) > MOST_PAGES:
                 raise TooLarge(what="The file", limit=f"{MOST_PAGES} pages")
             text = "\n".join(page.get_textpage().get_text_range() for page in document)

@@ -22,7 +22,7 @@ from kernel.recipe import BaseModel
 
 _ROOM = 320  #: tokens of one memory and the question
 _QUESTION = 96  #: tokens of a question; what is longer is cut
-_SEATS = 24  #: memories kept read: 180 MB of SmolLM2-135M's cache
+_SEATS = 48  #: memories kept read: 360 MB of SmolLM2-135M's cache; an elder of so many memories is read once
 _FORMS = {
     "en": ("Grandmother tells: {}", "\nThe grandchild asked:", " {}"),
     "zh": ("奶奶说：{}", "\n孙子问：", "{}"),

@@ -7,7 +7,7 @@ teacher instead. So is a note that the model refuses or garbles; the others go o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
@@ -45,6 +45,7 @@ class TeacherPrompts:
     note: str
     topic: str
     bio: str
+    judge: str
 
 
 class LlmTeacher:
@@ -65,7 +66,7 @@ class LlmTeacher:
 
     @property
     def name(self) -> str:
-        told = [str(sorted(asdict(prompts).items())) for _, prompts in sorted(self._prompts.items())]
+        told = [f"{one.note}{one.topic}{one.bio}" for _, one in sorted(self._prompts.items())]
         return f"{self._model.name}/{digest(*told)[:8]} over {self._fallback.name}"
 
     def write_note(self, memory: Memory) -> Note:

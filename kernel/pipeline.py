@@ -17,6 +17,7 @@ from kernel.evaluation import Probe, evaluate
 from kernel.evaluation import Report as EvaluationReport
 from kernel.graph import EntityGraph
 from kernel.ids import ElderId, JobId, TenantId
+from kernel.judge import Background
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes, write_notes
 from kernel.pair import Pairs, ask_candidates, make_pairs
@@ -27,6 +28,7 @@ from kernel.ports import (
     Engine,
     EntityFinder,
     GraphIndexer,
+    Judge,
     Report,
     Reranker,
     Teacher,
@@ -62,6 +64,7 @@ class Desk:
     answers: tuple[Answer, ...]
     probes: tuple[Probe, ...]
     teacher: Teacher
+    judge: Judge
     finder: EntityFinder
     embedder: Embedder
     index: VectorIndex
@@ -186,9 +189,9 @@ PIPELINE: tuple[Stage, ...] = (
     Stage(
         name="make_pairs",
         queue=Queue.GPU,
-        reads=("train_sft", "make_samples", "write_bio", "index_graph"),
+        reads=("train_sft", "make_samples", "write_notes", "write_bio", "index_graph"),
         makes=Pairs,
-        run=lambda desk, adapter, samples, bio, graph: make_pairs(
+        run=lambda desk, adapter, samples, notes, bio, graph: make_pairs(
             samples,
             desk.trainer.propose(
                 adapter,
@@ -203,12 +206,12 @@ PIPELINE: tuple[Stage, ...] = (
                 scratch=desk.scratch,
                 report=desk.report,
             ),
-            bio,
-            graph,
+            Background(bio=bio, notes=notes, graph=graph),
+            judge=desk.judge,
             limit=desk.recipe.dpo.max_pairs,
             seed=desk.recipe.seed,
         ),
-        settings=lambda desk: [desk.recipe.dpo.max_pairs, desk.recipe.seed],
+        settings=lambda desk: [desk.recipe.dpo.max_pairs, desk.recipe.seed, desk.judge.name],
     ),
     Stage(
         name="train_dpo",

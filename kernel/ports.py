@@ -16,12 +16,13 @@ from kernel.evaluation import Probe
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step
+from kernel.judge import Background, Verdict
 from kernel.language_model import Call, Reply, Spent, Task
 from kernel.memory import Answer, Memories, Memory
 from kernel.note import Note, Notes
 from kernel.pair import Ask, Candidate, Pairs
 from kernel.recipe import BaseModel, Recipe
-from kernel.sample import Message, Samples
+from kernel.sample import Message, Sample, Samples
 from kernel.topic import Topics
 from kernel.version import ModelVersion
 
@@ -215,6 +216,15 @@ class Replies(Protocol):
         """Every call that held the memory's words. Returns how many."""
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
+
+
+class Judge(Protocol):
+    @property
+    def name(self) -> str:
+        """With everything that shapes its verdicts: part of the artefacts' keys."""
+
+    def verdict(self, sample: Sample, rejected: str, background: Background) -> Verdict | None:
+        """Whether `rejected` is worse than the sample's own answer; None for a tie."""
 
 
 class EntityFinder(Protocol):

@@ -1,7 +1,7 @@
 """The quote: what a training will ask its teacher, and how long it will take, told before it begins.
 
-Notes are counted exactly, without those whose replies are kept. Topics and the biography are written from the notes:
-without a biography of just these memories they are counted anew. Tokens are an estimate from the texts' lengths.
+Notes are counted exactly, without those whose replies are kept. Topics, the biography and what is judged come after
+the notes: without a biography of just these memories they are counted anew. Tokens are an estimate from the lengths.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kernel.language_model import Outcome
 from kernel.llm_teacher import BIO_NOTES_CHARACTERS, BIO_TOKENS, TeacherPrompts, note_task
+from kernel.pair import most_asked
 from kernel.topic import most_topics
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 3.0  #: of one call, as large hosted models take
 _REPLY_TOKENS = {"note": 150, "topic": 15}
+_JUDGE_TOKENS = (
+    450  #: of one judgement: the biography's beginning, notes, the question with what was shown, two answers
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,9 @@ def quote_training(
     tenant: TenantId,
     elder: ElderId,
     tracker: ProgressTracker,
+    max_pairs: int,
 ) -> Quote:
+    """`max_pairs`: of the DPO stage. Each candidate is judged twice at most, in either order."""
     if not model:
         return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds)
     tasks = [note_task(memory, prompts) for memory in memories.items]
@@ -58,7 +64,9 @@ def quote_training(
     tokens = sum(_tokens(task) + _REPLY_TOKENS["note"] for task in new)
     if not has_bio:
         tokens += topics * _REPLY_TOKENS["topic"] + 2 * min(told, BIO_NOTES_CHARACTERS) // 3 + BIO_TOKENS // 2
-    calls = len(new) + topics + (not has_bio)
+    judged = 0 if has_bio else 2 * most_asked(max_pairs)
+    tokens += judged * _JUDGE_TOKENS
+    calls = len(new) + topics + (not has_bio) + judged
     return Quote(model=model, calls=calls, tokens=tokens, seconds=tracker.whole_seconds + CALL_SECONDS * calls)
 
 

@@ -47,6 +47,7 @@ class DeskMaker:
         """Everything as the family's data and the configuration stand now. `pause(seconds)` hears a cancel."""
         elder = self.elders.get(job.tenant, job.elder)
         base = self.config.get_current_model(elder.language, wanted=elder.base_model)
+        teacher, judge = self.teachers.of(job, pause)
         return Desk(
             tenant=job.tenant,
             elder=job.elder,
@@ -57,7 +58,8 @@ class DeskMaker:
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
-            teacher=self.teachers.teacher_of(job, pause),
+            teacher=teacher,
+            judge=judge,
             finder=self.teachers.finder,
             embedder=self.embedder,
             index=self.index,

@@ -1,4 +1,4 @@
-"""Teachers: who writes an elder's notes, topics and biography, and whether they may read what was told."""
+"""Teachers: who writes an elder's notes, topics and biography, who judges, and whether they may read what was told."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from kernel.errors import ConsentMissing, TeacherRefused
 from kernel.ids import MemoryId
 from kernel.job import Job
+from kernel.judge import GroundedJudge
 from kernel.kept_model import Budget, KeptModel
 from kernel.language_model import Task
+from kernel.llm_judge import LlmJudge
 from kernel.llm_teacher import LlmTeacher, TeacherPrompts
 from kernel.memory import collect_memories
-from kernel.ports import Clock, Elders, EntityFinder, LanguageModel, Replies, Teacher
+from kernel.ports import Clock, Elders, EntityFinder, Judge, LanguageModel, Replies, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +27,11 @@ class Teachers:
     budget: Budget
     clock: Clock
 
-    def teacher_of(self, job: Job, pause: Callable[[float], None]) -> Teacher:
+    def of(self, job: Job, pause: Callable[[float], None]) -> tuple[Teacher, Judge]:
         """For one job. Nothing is asked without consent, nor of words that were taken back: not even in the middle."""
+        grounded = GroundedJudge()
         if self.model is None:
-            return self.builtin
+            return self.builtin, grounded
         kept = KeptModel(
             self.model,
             self.replies,
@@ -39,7 +42,11 @@ class Teachers:
             may_ask=_Gate(job, self.elders, is_remote=self.is_remote).check,
             clock=self.clock,
         )
-        return LlmTeacher(kept, self.prompts, finder=self.finder, fallback=self.builtin, pause=pause)
+        language = self.elders.get(job.tenant, job.elder).language
+        return (
+            LlmTeacher(kept, self.prompts, finder=self.finder, fallback=self.builtin, pause=pause),
+            LlmJudge(kept, self.prompts, language=language, fallback=grounded, pause=pause),
+        )
 
 
 class _Gate:

@@ -69,6 +69,7 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
 def quote(request: Request, elder: str, services: Provided, tenant: Family) -> QuoteOut:
     """What a training would ask its teacher now, and how long it would take. Nothing is asked or started."""
     known = services.elders.get(tenant, elder_id(elder))
+    base = services.config.get_current_model(known.language, wanted=known.base_model)
     quoted = quote_training(
         memories_of(services.elders, tenant, known.id),
         model=services.teacher.name if services.teacher else "",
@@ -77,6 +78,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family) -> Q
         tenant=tenant,
         elder=known.id,
         tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id)),
+        max_pairs=services.config.get_recipe(base, threads=1).dpo.max_pairs,
     )
     return QuoteOut(
         elder_id=known.id,

@@ -203,19 +203,20 @@ def test_the_quote_counts_what_is_still_to_ask() -> None:
             tenant=US,
             elder=ELDER,
             tracker=ProgressTracker(),
+            max_pairs=6,
         )
 
     before = quoted(memories(BOAT, *songs))
-    assert before.calls == 10 + 2 + 1 and before.tokens > 10 * 150
+    assert before.calls == 10 + 2 + 1 + 16 and before.tokens > 10 * 150
     write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
-    assert quoted(memories(BOAT, *songs)).calls == 2 + 1, "topics and biography are still to ask"
+    assert quoted(memories(BOAT, *songs)).calls == 2 + 1 + 16, "topics and biography are still to ask"
     told = memories(BOAT, *songs)
     notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
     model.replies = lambda task: dict.fromkeys(("first_person", "second_person", "third_person"), "They sang.")
     teacher(kept(model, replies)).tell_bio(told, notes, Topics(items=(), shades=()))
     after = quoted(told)
     assert (after.calls, after.tokens) == (0, 0)
-    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 1 + 2 + 1
+    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 1 + 2 + 1 + 16
     assert quoted(memories(BOAT, *songs), name="").calls == 0
     assert 0 < after.seconds < before.seconds
 
@@ -291,12 +292,12 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         return NOTE
 
     model.replies = take_back
-    notes = write_notes(told, teacher=teachers.teacher_of(job, lambda seconds: None)).items
+    notes = write_notes(told, teacher=teachers.of(job, lambda seconds: None)[0]).items
     assert [note.teacher for note in notes] == ["builtin/1", "here/teacher"]
     model.replies = lambda task: NOTE
     assert not [call for call in replies.calls(US, ELDER) if told.items[0].id in call.task.memory_ids]
     answers.set_consent(US, ELDER, None)
     asked = len(model.asked)
     with pytest.raises(ConsentMissing):
-        write_notes(memories("In 1950 we sang, and danced."), teacher=teachers.teacher_of(job, lambda seconds: None))
+        write_notes(memories("In 1950 we sang, and danced."), teacher=teachers.of(job, lambda seconds: None)[0])
     assert len(model.asked) == asked

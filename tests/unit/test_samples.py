@@ -13,6 +13,7 @@ from kernel.bio import Bio
 from kernel.english_asking import content_words, stem
 from kernel.evaluation import admits_not_remembering
 from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.judge import Background, GroundedJudge
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes
 from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
@@ -43,6 +44,11 @@ def _memories(language: str) -> Memories:
 
 def _bio() -> Bio:
     return Bio(elder_name="M", first_person="", second_person="", third_person="", memory_ids=())
+
+
+def _background() -> Background:
+    graph = EntityGraph(entities=(), relationships=(), communities=())
+    return Background(bio=_bio(), notes=Notes(language="en", items=()), graph=graph)
 
 
 @functools.cache
@@ -142,10 +148,10 @@ def test_an_invented_answer_loses_and_a_right_one_is_a_tie(made: tuple[Memories,
     answerable = next(at for at, sample in enumerate(samples.items) if sample.memory_ids)
     refusal = next(at for at, sample in enumerate(samples.items) if sample.is_refusal)
     invented = Candidate(sample=refusal, source="sft", text="I bought a red sports car in Rome. 我在罗马买了车。")
-    pair = judge_pair(samples.items[refusal], invented, frozenset())
+    pair = judge_pair(samples.items[refusal], invented, _background(), GroundedJudge())
     assert pair is not None and pair.verdict.reason == "invents" and admits_not_remembering(pair.chosen)
     right = Candidate(sample=answerable, source="sft", text=samples.items[answerable].completion)
-    assert judge_pair(samples.items[answerable], right, frozenset()) is None
+    assert judge_pair(samples.items[answerable], right, _background(), GroundedJudge()) is None
 
 
 def test_pairs_are_filled_up_with_broken_answers_and_never_exceed_the_limit(
@@ -154,8 +160,9 @@ def test_pairs_are_filled_up_with_broken_answers_and_never_exceed_the_limit(
     memories, samples = made
     asks = ask_candidates(samples, prompts=PROMPTS, language=memories.language, limit=12, seed=7)
     assert {ask.source for ask in asks} == {"sft", "base", "adversarial"}
-    graph = EntityGraph(entities=(), relationships=(), communities=())
-    pairs = make_pairs(samples, [], _bio(), graph, limit=12, seed=7)
+    weak = [samples.items[ask.sample] for ask in asks if ask.source != "sft"]
+    assert {sample.is_refusal for sample in weak} == {True, False}
+    pairs = make_pairs(samples, [], _background(), judge=GroundedJudge(), limit=12, seed=7)
     assert 6 <= len(pairs.items) <= 12
     assert all(pair.source == "rule" and pair.chosen != pair.rejected for pair in pairs.items)
 
