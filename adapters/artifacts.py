@@ -47,15 +47,24 @@ class ArtifactStore:
         self._root = root
 
     def find(self, place: Place, key: str) -> StoredArtifact | None:
-        """The artefact, if it is there and every byte of it is what the manifest says. A corrupt one is removed."""
+        """The artefact, if it is there and every byte of it is what the manifest says. A corrupt one is removed.
+
+        Only who holds the elder's lease may ask so: another reads with `look`.
+        """
+        found = self.look(place, key)
         folder = self._folder(place) / key
-        manifest = _read_manifest(folder)
-        if manifest is not None and _is_whole(folder, manifest):
-            return StoredArtifact(folder=folder, manifest=manifest)
-        if folder.exists():
+        if found is None and folder.exists():
             log.warning("artifact.corrupt", stage=place.stage, key=key)
             shutil.rmtree(folder)
-        return None
+        return found
+
+    def look(self, place: Place, key: str) -> StoredArtifact | None:
+        """The whole artefact, and nothing is touched."""
+        folder = self._folder(place) / key
+        manifest = _read_manifest(folder)
+        if manifest is None or not _is_whole(folder, manifest):
+            return None
+        return StoredArtifact(folder=folder, manifest=manifest)
 
     def exists(self, place: Place, key: str) -> bool:
         """Whether it is there at all; `find` says whether it is whole."""

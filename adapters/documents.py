@@ -5,27 +5,30 @@ where it is not UTF-8. The name's ending says which it is.
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 from threading import Lock
+from typing import Any
 
 import docx
 import pypdfium2
 from charset_normalizer import from_bytes
-from docx.opc.exceptions import PackageNotFoundError
-from lxml.etree import XMLSyntaxError
+from docx.oxml.ns import qn
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from kernel.chat_export import ChatMessage, read_csv, read_jsonl, read_telegram, read_wechat, told_by
 from kernel.document import Block, passages, read_blocks
-from kernel.errors import BadInput, TooLarge
+from kernel.errors import BadInput, HeirloomError, TooLarge
 from kernel.memory import Answer
 from kernel.upload import make_answer, read_answers
 
 MOST_PAGES = 2_000
-MOST_INFLATED = 200_000_000  #: bytes of an opened docx
+MOST_CHARACTERS = 3_000_000  #: of a PDF: ten long books
+MOST_XML = 20_000_000  #: bytes of an opened docx, pictures apart
+_PDF_HYPHEN = "\ufffe"  #: PDFium's, at a line's end
 _PDFIUM = Lock()  #: PDFium may be in one thread only
 _ENCODINGS = ("gb18030", "big5", "cp1252")  #: what Chinese and English texts are in that are not in Unicode
 
@@ -81,11 +84,14 @@ def decoded(body: bytes) -> str:
 
 
 def _pdf(body: bytes) -> list[Block]:
+    pages: list[str] = []
     try:
         with _PDFIUM, pypdfium2.PdfDocument(body) as document:
             if len(document) > MOST_PAGES:
                 raise TooLarge(what="The file", limit=f"{MOST_PAGES} pages")
-            text = "\n".join(page.get_textpage().get_text_range() for page in document)
+            for page in document:
+                pages.append(page.get_textpage().get_text_range())
+                _check_length(pages)
     except pypdfium2.PdfiumError as error:
         reason = (
             "The PDF is locked with a password: save it without one."
@@ -93,32 +99,43 @@ def _pdf(body: bytes) -> list[Block]:
             else "The PDF cannot be opened: it is damaged, or not a PDF."
         )
         raise BadInput(reason=reason) from error
+    text = "\n".join(pages).replace(_PDF_HYPHEN, "")
     if not text.strip():
         raise BadInput(reason="The PDF holds pictures of pages and no text: read it with a text recognition first.")
     return read_blocks(text)
 
 
-def _docx(body: bytes) -> Iterator[Block]:
+def _docx(body: bytes) -> list[Block]:
+    """Paragraphs, and those in tables: a questionnaire may be one."""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as packed:
-            if sum(one.file_size for one in packed.infolist()) > MOST_INFLATED:
-                raise TooLarge(what="The file", limit=f"{MOST_INFLATED // 1_000_000} MB")
-        paragraphs = docx.Document(io.BytesIO(body)).paragraphs
-    except (zipfile.BadZipFile, PackageNotFoundError, XMLSyntaxError, KeyError, ValueError) as error:
+            if sum(one.file_size for one in packed.infolist() if one.filename.endswith((".xml", ".rels"))) > MOST_XML:
+                raise TooLarge(what="The file", limit=f"{MOST_XML // 1_000_000} MB")
+        document = docx.Document(io.BytesIO(body))
+        styles = {style.style_id: style.name or "" for style in document.styles}
+        return [
+            Block(text=text, is_heading=styles.get(paragraph.style or "", "").startswith(("Heading", "Title")))
+            for paragraph in document.element.body.iter(qn("w:p"))
+            if (text := "".join(_run_text(run) for run in paragraph.iter(qn("w:t"), qn("w:tab"), qn("w:br")))).strip()
+        ]
+    except HeirloomError:
+        raise
+    except Exception as error:  # whatever python-docx, lxml and zlib raise of a damaged file
         raise BadInput(reason="The document cannot be opened: it is damaged, or not a docx.") from error
-    for paragraph in paragraphs:
-        style = (paragraph.style.name or "") if paragraph.style else ""
-        if paragraph.text.strip():
-            yield Block(text=paragraph.text, is_heading=style.startswith(("Heading", "Title")))
+
+
+def _run_text(run: Any) -> str:
+    return (run.text or "") if run.tag == qn("w:t") else " "
 
 
 def _markdown(body: bytes) -> Iterator[Block]:
     before = ""
     for token in MarkdownIt("commonmark").parse(decoded(body)):
-        if token.type == "inline":
-            text = "".join(map(_plain, token.children or []))
-            if text.strip():
-                yield Block(text=text, is_heading=before == "heading_open")
+        text = "".join(map(_plain, token.children or []))
+        if token.type in ("code_block", "fence", "html_block"):  # an indented paragraph is one, too
+            text = re.sub(r"<[^<>]*>", " ", token.content)
+        if text.strip():
+            yield Block(text=text, is_heading=before == "heading_open")
         before = token.type
 
 
@@ -127,6 +144,12 @@ def _plain(token: Token) -> str:
     if token.type in ("softbreak", "hardbreak"):
         return " "
     return token.content if token.type in ("text", "code_inline") else ""
+
+
+def _check_length(pages: list[str]) -> None:
+    """One stream may be drawn on every page."""
+    if sum(map(len, pages)) > MOST_CHARACTERS:
+        raise TooLarge(what="The file", limit=f"{MOST_CHARACTERS} characters")
 
 
 _Reader = Callable[[bytes, str, int], list[Answer]]

@@ -18,12 +18,14 @@ from typing import Any
 from kernel.errors import BadInput, BadLine
 from kernel.language import weight
 from kernel.memory import Answer
-from kernel.upload import MAX_QUESTION, read_rows
+from kernel.upload import MAX_QUESTION, has_surrogate, read_rows
 
 ONE_TURN = timedelta(minutes=30)  #: messages of one person, nearer together than this, are one telling
 ANSWERS = timedelta(hours=6)  #: what was said longer ago is not what is answered
 TELLING = 40  #: of a telling, in Latin letters; "OK, see you Sunday" is no memory
 MOST_NAMED = 12  #: senders named when the elder is not among them
+MOST_COLUMNS = 200
+LONGEST_HEADER = 150  #: characters of a line with name and time
 
 _SENDER = ("remark", "nickname", "sender", "from", "talker", "name")
 _WORDS = ("strcontent", "content", "text", "message", "msg")
@@ -47,6 +49,8 @@ def read_jsonl(body: bytes) -> list[ChatMessage]:
     for number, row in read_rows(body):
         if not isinstance(row.get("sender"), str) or not isinstance(row.get("text"), str):
             raise BadLine(line=number, reason="a chat's line without sender and text")
+        if has_surrogate(row["sender"] + row["text"]):
+            raise BadLine(line=number, reason="'text' holds half a character")
         found.append(ChatMessage(sender=row["sender"].strip(), text=row["text"], at=_time(row.get("at"))))
     return found
 
@@ -56,27 +60,34 @@ def read_telegram(text: str) -> list[ChatMessage]:
     try:
         whole = json.loads(text)
         chats = whole["chats"]["list"] if "chats" in whole else [whole]
-        return [
-            ChatMessage(sender=str(one.get("from") or ""), text=_told(one.get("text")), at=_time(one.get("date")))
+        found = [
+            ChatMessage(
+                sender=str(one.get("from") or "").strip(), text=_told(one.get("text")), at=_time(one.get("date"))
+            )
             for chat in chats
             for one in chat["messages"]
             if one.get("type", "message") == "message"
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(reason="The file is not a chat export that is known here.") from error
+    if any(has_surrogate(one.sender + one.text) for one in found):
+        raise BadInput(reason="The file is not text, or its encoding is not known: save it as UTF-8.")
+    return found
 
 
 def read_csv(text: str) -> list[ChatMessage]:
     """A table with a first row of names. Raises BadInput."""
+    found = []
     try:
-        rows = list(csv.DictReader(io.StringIO(text)))
+        rows = csv.reader(io.StringIO(text))
+        names = [name.strip().lstrip("\ufeff").casefold() for name in next(rows, [])][:MOST_COLUMNS]
+        for row in rows:
+            told = dict(zip(names, row, strict=False))
+            if told.get("type", "1") == "1":  # WeChat's number of a text
+                at = _time(_first(told, _TIME))
+                found.append(ChatMessage(sender=_first(told, _SENDER), text=_first(told, _WORDS), at=at))
     except csv.Error as error:
         raise BadInput(reason="The file is not a chat export that is known here.") from error
-    found = [
-        ChatMessage(sender=_column(row, _SENDER), text=_column(row, _WORDS), at=_time(_column(row, _TIME)))
-        for row in rows
-        if (row.get("Type") or "1") == "1"  # WeChat's number of a text
-    ]
     if not any(message.sender and message.text for message in found):
         raise BadInput(reason="The file is not a chat export that is known here.")
     return found
@@ -84,17 +95,22 @@ def read_csv(text: str) -> list[ChatMessage]:
 
 def read_wechat(text: str) -> list[ChatMessage]:
     """[] where the text is not a chat: fewer than two lines of name and time, or hardly any."""
-    found: list[ChatMessage] = []
-    lines = text.splitlines()
+    heads: list[tuple[str, datetime | None]] = []
+    told: list[list[str]] = []
+    lines = [line for line in text.splitlines() if line.strip()]
     for line in lines:
-        if header := _HEADER.match(line):
+        if len(line) <= LONGEST_HEADER and (header := _HEADER.match(line)):
             at, name, other_name, other_at = header.groups()
-            found.append(ChatMessage(sender=(name or other_name).strip(), text="", at=_time(at or other_at)))
-        elif found and line.strip():
-            last = found[-1]
-            found[-1] = ChatMessage(sender=last.sender, text=f"{last.text}\n{line}".strip(), at=last.at)
-    is_chat = len(found) > 1 and 10 * len(found) >= sum(bool(line.strip()) for line in lines)
-    return found if is_chat else []
+            heads.append(((name or other_name).strip(), _time(at or other_at)))
+            told.append([])
+        elif told:
+            told[-1].append(line)
+    if len(heads) < 2 or 10 * len(heads) < len(lines):
+        return []
+    return [
+        ChatMessage(sender=sender, text="\n".join(said).strip(), at=at)
+        for (sender, at), said in zip(heads, told, strict=True)
+    ]
 
 
 def told_by(sender: str, messages: Sequence[ChatMessage]) -> list[Answer]:
@@ -113,7 +129,7 @@ def told_by(sender: str, messages: Sequence[ChatMessage]) -> list[Answer]:
         if turn.sender != sender:
             before = turn
         elif weight(turn.text) >= TELLING:
-            is_answer = before and (not before.at or not turn.at or turn.at - before.at <= ANSWERS)
+            is_answer = before and (not before.at or not turn.at or timedelta(0) <= turn.at - before.at <= ANSWERS)
             question = before.text[:MAX_QUESTION] if before and is_answer else ""
             answers.append(Answer(question=question, answer=turn.text, told_at=turn.at))
             before = None
@@ -122,16 +138,19 @@ def told_by(sender: str, messages: Sequence[ChatMessage]) -> list[Answer]:
 
 def _turns(messages: Sequence[ChatMessage]) -> Iterator[ChatMessage]:
     """Messages of one person in a row as one; its time is the last one's."""
-    held: ChatMessage | None = None
+    held: list[ChatMessage] = []
     for message in messages:
-        if held and held.sender == message.sender and _is_near(held.at, message.at):
-            held = ChatMessage(sender=held.sender, text=f"{held.text}\n{message.text.strip()}", at=message.at)
-            continue
-        if held:
-            yield held
-        held = ChatMessage(sender=message.sender, text=message.text.strip(), at=message.at)
+        if held and not (held[-1].sender == message.sender and _is_near(held[-1].at, message.at)):
+            yield _joined(held)
+            held = []
+        held.append(message)
     if held:
-        yield held
+        yield _joined(held)
+
+
+def _joined(messages: Sequence[ChatMessage]) -> ChatMessage:
+    text = "\n".join(message.text.strip() for message in messages)
+    return ChatMessage(sender=messages[-1].sender, text=text, at=messages[-1].at)
 
 
 def _is_near(before: datetime | None, now: datetime | None) -> bool:
@@ -144,17 +163,16 @@ def _told(text: Any) -> str:
     return "".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts if part)
 
 
-def _column(row: Mapping[str | None, Any], names: Sequence[str]) -> str:
-    by_name = {key.strip().lstrip("\ufeff").casefold(): value for key, value in row.items() if key}
-    return next((str(by_name[name]).strip() for name in names if by_name.get(name)), "")
+def _first(row: Mapping[str, str], names: Sequence[str]) -> str:
+    return next((row[name].strip() for name in names if row.get(name, "").strip()), "")
 
 
 def _time(value: Any) -> datetime | None:
     """As it was written, without a zone; None where there is none."""
     if not isinstance(value, str):
         return None
-    numbers = [int(number) for number in re.findall(r"\d+", value)[:6]]
+    numbers = [int(number) for number in re.findall(r"\d{1,6}", value[:40])[:6]]
     try:
         return datetime(*numbers) if len(numbers) >= 3 else None  # type: ignore[arg-type]
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

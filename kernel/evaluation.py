@@ -10,6 +10,7 @@ in four arms: the untrained base and the trained model, each alone and with retr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.grounding import unsupported
+from kernel.ids import digest
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Report:
     is_held_out: bool  #: False: the family gave no questions, so the memories' own were asked
     arms: tuple[ArmScore, ...]
     results: tuple[ProbeResult, ...]
+    questions: str = ""  #: a digest of what was asked: only the same questions can be compared
 
 
 def evaluate(
@@ -118,6 +121,7 @@ def evaluate(
         is_held_out=bool(probes),
         arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
         results=tuple(results),
+        questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
     )
 
 

@@ -1,8 +1,9 @@
 """The gate: may a new version take the place of the one in use?
 
-It may when, as the family talks with it (trained, with retrieval), it is no worse than the version in use and than the
-untrained base with retrieval: in recall, in honesty, in invention. Worse is what chance does not explain: of n
-questions a share moves by 1/sqrt(n) (two standard errors at most), so 84 questions allow 0.11 and 20 allow 0.22.
+It may when, as the family talks with it (trained, with retrieval), it is no worse than the version in use, where both
+were asked the same questions; nor than the untrained base with retrieval, in what the version in use is no worse in
+either. Measured are recall, honesty and invention. Worse is what chance does not explain: of n questions a share moves
+by 1/sqrt(n) (two standard errors at most), so 84 questions allow 0.11 and 20 allow 0.22.
 
 The first version has nothing to take the place of. And one that knows what the family has taken back must go,
 whatever its successor is worth.
@@ -11,7 +12,7 @@ whatever its successor is worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,14 +37,21 @@ def shortfall(report: Report, in_use: ModelVersion | None, memories: Memories) -
     told = {memory.id for memory in memories.items}
     if in_use is None or not in_use.memory_ids or not told.issuperset(in_use.memory_ids):
         return None
-    arms = {arm.arm: arm for arm in report.arms}
-    rivals = {"in_use": next((arm for arm in in_use.arms if arm.arm == "trained+retrieval"), None)}
-    rivals["base"] = arms["base+retrieval"]
-    for against, rival in rivals.items():
-        if rival is not None:
-            for measure, got, wanted in _compared(arms["trained+retrieval"], rival, report):
-                return Shortfall(measure=measure, got=got, wanted=wanted, against=against)
+    new, base = _arm(report.arms, "trained+retrieval"), _arm(report.arms, "base+retrieval")
+    old = _arm(in_use.arms, "trained+retrieval")
+    if old and new and in_use.questions == report.questions:
+        for measure, got, wanted in _compared(new, old, report):
+            return Shortfall(measure=measure, got=got, wanted=wanted, against="in_use")
+    if old and new and base:
+        worse_already = {measure for measure, _, _ in _compared(old, base, report)}
+        for measure, got, wanted in _compared(new, base, report):
+            if measure not in worse_already:
+                return Shortfall(measure=measure, got=got, wanted=wanted, against="base")
     return None
+
+
+def _arm(arms: Sequence[ArmScore], name: str) -> ArmScore | None:
+    return next((arm for arm in arms if arm.arm == name), None)
 
 
 def _compared(new: ArmScore, rival: ArmScore, report: Report) -> Iterator[tuple[str, float, float]]:

@@ -17,7 +17,6 @@ from kernel.language_model import Schema, Task
 from kernel.sample import Message
 
 if TYPE_CHECKING:
-    from kernel.ids import MemoryId
     from kernel.judge import Background
     from kernel.llm_teacher import TeacherPrompts
     from kernel.ports import Judge, LanguageModel
@@ -69,15 +68,16 @@ class LlmJudge:
 
     def _ask(self, sample: Sample, background: Background, first: str, second: str) -> Mapping[str, object]:
         self._pause(0.0)
-        known, ids = _seen(sample, background)
-        asked = f"{known}\n\n{sample.prompt[-1].content}\n\n[first]\n{first}\n\n[second]\n{second}"
+        asked = f"{_seen(sample, background)}\n\n{sample.prompt[-1].content}\n\n[first]\n{first}\n\n[second]\n{second}"
         messages = (Message(role="system", content=self._told), Message(role="user", content=asked))
-        task = Task(purpose="judge", messages=messages, schema=JUDGEMENT, max_tokens=40, memory_ids=ids)
+        # Of any memory words may stand there: in the biography, in what was shown, in what the model said.
+        anyones = tuple(note.memory_id for note in background.notes.items)
+        task = Task(purpose="judge", messages=messages, schema=JUDGEMENT, max_tokens=40, memory_ids=anyones)
         return self._model.reply(task, pause=self._pause).value
 
 
-def _seen(sample: Sample, background: Background) -> tuple[str, tuple[MemoryId, ...]]:
-    """What the judge is told of the life around a sample, and whose words that is."""
+def _seen(sample: Sample, background: Background) -> str:
+    """What the judge is told of the life around a sample."""
     own = set(sample.memory_ids)
     notes = [note for note in background.notes.items if note.memory_id in own]
     near = {entity.title for entity in background.graph.entities if own & set(entity.memory_ids)}
@@ -87,5 +87,4 @@ def _seen(sample: Sample, background: Background) -> tuple[str, tuple[MemoryId, 
         *(f"- {note.title}: {note.summary}" for note in notes),
         *(f"- {one.source} - {one.target}: {one.description}" for one in relations),
     ]
-    told = (background.bio.memory_ids, sample.memory_ids, *(one.memory_ids for one in relations))
-    return "\n".join(line for line in lines if line), tuple(dict.fromkeys(id for ids in told for id in ids))
+    return "\n".join(line for line in lines if line)

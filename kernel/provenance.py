@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kernel.errors import MadeNotFound
+from kernel.memory import collect_memories
 
 if TYPE_CHECKING:
     from kernel.graph import EntityGraph
@@ -54,24 +55,30 @@ class Life:
 
 def why(life: Life, thing: str) -> Origin:
     """`thing`: the id of an answer, a memory, a sample or a pair. Raises MadeNotFound."""
-    known = list(_made(life))
-    found = next((made for made in [*_told(life), *known] if made.id == thing), None)
+    made = list(_made(life))
+    found = _told(life, thing) or next((one for one in made if one.id == thing), None)
     if found is None:
         raise MadeNotFound(id=thing)
     origins = set(found.memory_ids)
     return Origin(
         thing=found,
         memories=tuple(memory for memory in life.memories.items if memory.id in origins),
-        made=tuple(made for made in known if made is not found and origins & set(made.memory_ids)),
+        made=tuple(one for one in made if one is not found and origins & set(one.memory_ids)),
     )
 
 
-def _told(life: Life) -> Iterator[Made]:
-    for answer in life.answers:
-        pieces = tuple(memory.id for memory in life.memories.items if memory.answer in answer.answer)
-        yield Made(kind="answer", id=answer.id, text=answer.answer, memory_ids=pieces)
-    for memory in life.memories.items:
-        yield Made(kind="memory", id=memory.id, text=memory.text, memory_ids=(memory.id,))
+def _told(life: Life, thing: str) -> Made | None:
+    """An answer or a memory. An answer's memories are found by their words, as told twice they are one."""
+    memory = next((one for one in life.memories.items if one.id == thing), None)
+    if memory:
+        return Made(kind="memory", id=memory.id, text=memory.text, memory_ids=(memory.id,))
+    answer = next((one for one in life.answers if one.id == thing), None)
+    if answer is None:
+        return None
+    pieces = collect_memories([answer], elder_name="", language=life.memories.language).items
+    words = {" ".join(piece.text.casefold().split()) for piece in pieces}
+    ids = tuple(one.id for one in life.memories.items if " ".join(one.text.casefold().split()) in words)
+    return Made(kind="answer", id=answer.id, text=answer.answer, memory_ids=ids)
 
 
 def _made(life: Life) -> Iterator[Made]:

@@ -58,7 +58,8 @@ def publish(
     earlier = versions.of_elder(tenant, elder)
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
-    if in_use and version is None and (worse := shortfall(report, in_use, memories)):
+    worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
+    if in_use and worse:
         progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted)
         return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse)
     if version is None:
@@ -79,6 +80,7 @@ def publish(
             memories_digest=memories_digest(memories),
             memory_ids=tuple(memory.id for memory in memories.items),
             arms=report.arms,
+            questions=report.questions,
             created_at=clock(),
             is_active=False,
         )

@@ -35,7 +35,7 @@ def make_answer(
 ) -> Answer:
     """Raises TooLarge, or BadInput when the answer is empty or not text."""
     where = f" on line {line}" if line else ""
-    if _has_surrogate(question + answer):
+    if has_surrogate(question + answer):
         raise BadInput(reason=f"The answer{where} holds half a character: save the file as UTF-8.")
     if len(answer.encode()) > max_answer_bytes:
         raise TooLarge(what=f"The answer{where}", limit=f"{max_answer_bytes // 1000} kB")
@@ -97,14 +97,14 @@ def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -
         raise BadLine(line=number, reason=f"'{name}' must be a text that is not empty")
     if "\x00" in value:
         raise BadLine(line=number, reason=f"'{name}' holds a NUL character")
-    if _has_surrogate(value):
+    if has_surrogate(value):
         raise BadLine(line=number, reason=f"'{name}' holds half a character")
     if name == "question" and len(value) > MAX_QUESTION:
         raise BadLine(line=number, reason=f"'{name}' is longer than {MAX_QUESTION} characters")
     return value
 
 
-def _has_surrogate(text: str) -> bool:
+def has_surrogate(text: str) -> bool:
     """Half of a pair, which JSON may write and UTF-8 cannot."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -25,6 +25,7 @@ class ModelVersion:
     memories_digest: str
     memory_ids: tuple[MemoryId, ...] = ()  #: what it was trained on
     arms: tuple[ArmScore, ...]
+    questions: str = ""  #: a digest of those that the arms were asked
     created_at: datetime
     is_active: bool
 

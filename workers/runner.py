@@ -71,7 +71,9 @@ class Runner:
                     self._give_back(lease)
                     return stage.queue
                 work.do(stage)
-            lease.patiently(lambda: self._tidy(lease.job))  # while the lease is held: nobody else writes there
+            lease.patiently(
+                lambda: self._tidy(lease.job, work.version())
+            )  # while the lease is held: nobody else writes there
             self._finish(lease, JobStatus.COMPLETED, version=work.version())
         except LeaseLost:
             log.warning("job.lease_lost")
@@ -130,10 +132,11 @@ class Runner:
         self.event(job, f"job.{status.value}", **facts)
         log.info(f"job.{status.value}", **facts)
 
-    def _tidy(self, job: Job) -> None:
-        """Keep what this job and the completed one before it made; older artefacts only fill the disk."""
+    def _tidy(self, job: Job, version: int) -> None:
+        """Keep what this job, the completed one before it and the one that made the version in use have made."""
         jobs = self.jobs.of_elder(job.tenant, job.elder)
-        kept = [one for one in jobs if one.id == job.id or one.status is JobStatus.COMPLETED][:2]
+        completed = [one for one in jobs if one.id == job.id or one.status is JobStatus.COMPLETED]
+        kept = [*completed[:2], *[one for one in completed if one.version == version][-1:]]
         self.artifacts.tidy(job.tenant, job.elder, {step.key for one in kept for step in one.steps})
 
     def event(self, job: Job, kind: str, **facts: Fact) -> None:

@@ -58,7 +58,7 @@ def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> L
 def _load(services: Services, job: Job, stage: str, kind: type, thing: str) -> Any:
     key = next((step.key for step in job.steps if step.name == stage), "")
     place = Place(tenant=job.tenant, elder=job.elder, stage=stage)
-    stored = services.artifacts.find(place, key) if key else None
+    stored = services.artifacts.look(place, key) if key else None
     if stored is None:
         raise MadeNotFound(id=thing)
     return services.artifacts.load(stored, kind)

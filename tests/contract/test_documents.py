@@ -1,6 +1,8 @@
 """Whatever a family uploads is read, or refused with a sentence that says what to do."""
 
 import io
+import random
+import time
 import zipfile
 
 import docx
@@ -117,7 +119,7 @@ def test_what_cannot_be_read_is_said(name, body, said):
 
 
 def test_a_docx_that_would_fill_the_memory_is_refused():
-    with pytest.raises(HeirloomError, match="200 MB"):
+    with pytest.raises(HeirloomError, match="20 MB"):
         read("life.docx", bomb())
 
 
@@ -134,6 +136,49 @@ def test_an_xml_bomb_in_a_docx_is_refused():
             out.writestr(one, text)
     with pytest.raises(HeirloomError, match="damaged"):
         read("life.docx", body.getvalue())
+
+
+def test_a_word_that_a_pdf_parted_is_whole_again():
+    (answer,) = read("life.pdf", pdf("My father kept forty ewes and remem-", "bered each of them by its name."))
+    assert answer.answer == "My father kept forty ewes and remembered each of them by its name."
+
+
+def test_a_page_that_is_drawn_a_thousand_times_is_refused():
+    one = pdf(*[f"line {number} of a long page" for number in range(3000)])
+    many = one.replace(b"/Kids[3 0 R]/Count 1", b"/Kids[" + b"3 0 R " * 1500 + b"]/Count 1500")
+    began = time.monotonic()
+    with pytest.raises(HeirloomError, match="3000000 characters"):
+        read("life.pdf", many)
+    assert time.monotonic() - began < 20
+
+
+def test_a_questionnaire_in_a_table_and_a_long_docx_are_read():
+    document, body = docx.Document(), io.BytesIO()
+    table = document.add_table(rows=1, cols=2)
+    table.rows[0].cells[0].text, table.rows[0].cells[1].text = "Where were you born?", TOLD
+    document.save(body)
+    assert TOLD in read("life.docx", body.getvalue())[0].answer
+    began = time.monotonic()
+    assert len(read("life.docx", docx_of(*[TOLD] * 3_000))) > 300
+    assert time.monotonic() - began < 10
+
+
+def test_markdown_loses_no_words():
+    text = "    An indented paragraph.\n\n```\nA fence.\n```\n\n<p>In a tag.</p>\n"
+    (answer,) = read("life.md", text.encode())
+    assert answer.answer.split("\n") == ["An indented paragraph.", "A fence.", "In a tag."]
+
+
+def test_whatever_is_wrong_with_a_docx_is_one_sentence():
+    whole, rng = docx_of(TOLD, 讲过), random.Random(7)
+    for _ in range(60):
+        broken = bytearray(whole)
+        for _ in range(5):
+            broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
+        try:
+            read("life.docx", bytes(broken))
+        except HeirloomError as error:
+            assert "docx" in str(error) or "No words" in str(error) or "NUL" in str(error)
 
 
 def test_pdfium_is_given_back(monkeypatch):

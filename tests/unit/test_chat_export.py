@@ -1,6 +1,7 @@
 """What an elder wrote in a chat becomes answers, whatever programme exported it."""
 
 import json
+import time
 from datetime import datetime
 
 import pytest
@@ -86,6 +87,29 @@ def test_a_table_without_a_chat_is_an_error(broken):
 def test_a_chats_line_without_words_is_named():
     with pytest.raises(BadLine, match="Line 2"):
         read_jsonl(b'{"sender": "a", "text": "b"}\n{"sender": "a"}')
+
+
+def test_odd_times_columns_and_long_lines_cost_nothing() -> None:
+    began = time.monotonic()
+    assert read_wechat("2020-01-01 10:00 a" + " " * 100_000 + "x") == []
+    odd = json.dumps({"sender": "Gran", "text": STORY, "at": "9" * 30 + "-1-1"}) + "\n"
+    assert told_by("Gran", read_jsonl(odd.encode()))[0].told_at is None
+    wide = "sender,text," + ",".join(f"c{n}" for n in range(5_000)) + "\n" + f"Gran,{STORY}\n" * 5_000
+    assert len(told_by("Gran", read_csv(wide))) == 1
+    assert time.monotonic() - began < 5
+
+
+def test_half_a_character_is_no_text() -> None:
+    with pytest.raises(BadLine, match="half a character"):
+        read_jsonl(b'{"sender": "\\ud800", "text": "hello"}')
+    with pytest.raises(BadInput):
+        read_telegram('{"messages": [{"from": "\\ud800", "text": "hello"}]}')
+
+
+def test_what_was_asked_in_another_chat_later_is_not_what_is_answered() -> None:
+    asked = ChatMessage(sender="Tom", text="Did you pay the gas bill?", at=datetime(2023, 1, 1))
+    told = ChatMessage(sender="Gran", text=STORY, at=datetime(2019, 1, 1))
+    assert told_by("Gran", [asked, told])[0].question == ""
 
 
 def test_a_diary_with_a_time_in_it_is_no_chat():

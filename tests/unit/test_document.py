@@ -1,5 +1,9 @@
 """Texts become passages: paragraphs stay whole, headings are asked, a page's width parts nothing."""
 
+import time
+
+import pytest
+
 from kernel.document import LONG, Block, passages, read_blocks
 from kernel.language import weight
 
@@ -53,6 +57,40 @@ def test_every_word_is_kept_and_passages_have_a_middle_length():
     assert " ".join(one.answer for one in answers).split() == " ".join(block.text for block in blocks).split()
     assert all(weight(one.answer) <= LONG for one in answers)
     assert len(answers) <= 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We took most of it by cart, and then a\npart of the honey to the market in Ludlow.\nIt sold well there.",
+        "Part of my childhood I spent with my aunt in Leeds, and the rest of it at home.",
+        "第一回见到你爷爷是在1956年的夏天，他在桥头修车。",
+        "我一九三五年生在绍兴\n\n家里兄弟五个我是老三\n\n父亲是木匠母亲给人洗衣服\n\n十六岁去上海当学徒。",
+        "Roses are red\n\nViolets are blue\n\nMy mother said this\n\nAnd it was true",
+        "Dear Tom,\n\nThe roof is mended.\n\nYour Gran",
+    ],
+)
+def test_no_word_of_a_text_without_chapters_is_lost(text: str) -> None:
+    answers = passages(read_blocks(text))
+    kept = "".join(f"{one.question}{one.answer}" for one in answers)
+    assert sorted("".join(kept.split())) == sorted("".join(text.split()))
+    assert all(len(one.question) <= 30 for one in answers)
+
+
+def test_headings_in_a_row_are_one() -> None:
+    blocks = [
+        Block(text="Part One", is_heading=True),
+        Block(text="The farm", is_heading=True),
+        Block(text="We ploughed."),
+    ]
+    assert [(one.question, one.answer) for one in passages(blocks)] == [("Part One · The farm", "We ploughed.")]
+
+
+def test_a_text_of_many_short_lines_is_read_in_a_moment() -> None:
+    began = time.monotonic()
+    passages(read_blocks("abcdefg abc\n" * 50_000))
+    passages(read_blocks("家 " * 200_000))
+    assert time.monotonic() - began < 5
 
 
 def test_a_heading_of_nothing_is_left_out_and_nothing_has_no_passages():

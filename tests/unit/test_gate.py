@@ -24,7 +24,9 @@ def report(
     scores = {"trained+retrieval": trained, "base+retrieval": base}
     none = {"recall": 0.0, "honesty": 0.0}
     arms = tuple(ArmScore(arm=arm, **scores.get(arm, none)) for arm in ARMS)
-    return Report(answerable=answerable, unanswerable=unanswerable, is_held_out=True, arms=arms, results=())
+    return Report(
+        answerable=answerable, unanswerable=unanswerable, is_held_out=True, arms=arms, results=(), questions="q"
+    )
 
 
 def version(score: dict[str, float], **told: Any) -> ModelVersion:
@@ -34,7 +36,7 @@ def version(score: dict[str, float], **told: Any) -> ModelVersion:
             tenant=tenant, elder=elder, number=1, name=model_name(tenant, elder), key="k", job=JobId("j"),
             engine="llama_cpp", base="b", quantisation="q8_0", size_bytes=1, gguf_sha256="", system_prompt="",
             language="en", memories_digest="", memory_ids=IDS, created_at=datetime.now(UTC), is_active=True,
-            arms=(ArmScore(arm="trained+retrieval", **score),),
+            arms=(ArmScore(arm="trained+retrieval", **score),), questions="q",
         ),
         **told,
     )  # fmt: skip
@@ -56,8 +58,17 @@ def test_worse_than_the_one_in_use_is_kept_out(measure: str, worse: float, wante
     assert found and (found.measure, found.got, found.wanted, found.against) == (measure, worse, wanted, "in_use")
 
 
+def test_other_questions_are_not_compared() -> None:
+    """A family that adds questions, or a memoir, makes it harder: the first small model must not stay for ever."""
+    assert shortfall(report(GOOD | {"recall": 0.5}, WEAK), version(GOOD, questions="others"), MEMORIES) is None
+
+
+def test_better_than_the_one_in_use_is_never_kept_out_by_the_base() -> None:
+    assert shortfall(report(GOOD | {"recall": 0.65}, GOOD), version(WEAK), MEMORIES) is None
+
+
 def test_worse_than_the_untrained_base_is_kept_out() -> None:
-    found = shortfall(report(WEAK, GOOD), version(WEAK), MEMORIES)
+    found = shortfall(report(WEAK, GOOD), version(GOOD, questions="others"), MEMORIES)
     assert found and (found.measure, found.against) == ("recall", "base")
 
 

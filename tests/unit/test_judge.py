@@ -97,7 +97,7 @@ def test_it_sees_the_biography_the_samples_notes_and_what_the_graph_holds_around
     shown = model.asked[0].messages[-1].content
     assert "She fished." in shown and "The Kittiwake: About" in shown and "ELIAS - CLEY: built at" in shown
     assert "lullaby" not in shown and "AGNES" not in shown and "Who built the boat?" in shown
-    assert model.asked[0].memory_ids == (BOAT, SONG)  # the biography is made of both
+    assert model.asked[0].memory_ids == (BOAT, SONG), "whatever is taken back, this is forgotten with it"
 
 
 @pytest.mark.parametrize("error", [TeacherRefused(purpose="judge"), TeacherGarbled(reason="an empty reply")])
@@ -120,7 +120,7 @@ def test_another_model_is_another_judge() -> None:
 def test_the_grounded_judge_drops_near_ties_and_says_what_was_wrong() -> None:
     verdict = GroundedJudge().verdict
     assert verdict(SAMPLE, SAMPLE.completion + " Yes.", BACKGROUND) is None
-    wrong = {"I don't remember.": "refuses", "Uncle Elias built": "incomplete", INVENTED: "forgets"}
+    wrong = {"I don't remember.": "refuses", "Uncle Elias": "incomplete", INVENTED: "forgets"}
     for rejected, reason in wrong.items():
         found = verdict(SAMPLE, rejected, BACKGROUND)
         assert found and found.reason == reason

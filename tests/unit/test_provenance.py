@@ -1,5 +1,7 @@
 """Everything that was made leads to its memories, and a memory to everything made of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from kernel.errors import MadeNotFound
@@ -78,6 +80,15 @@ def test_a_sample_and_a_pair_lead_to_their_memory_and_not_to_themselves(thing: s
 def test_a_long_answer_leads_to_each_of_its_memories() -> None:
     origin = why(LIFE, ANSWERS[1].id)
     assert len(origin.memories) > 1 and BIRTH not in origin.memories
+
+
+def test_an_answer_of_many_lines_leads_to_its_memories_and_a_short_one_to_its_own_alone() -> None:
+    lines = Answer(question="The war?", answer="\r\n".join(f"In year {n} we went hungry again." for n in range(80)))
+    short = Answer(question="Who?", answer="In Dunmore")
+    memories = collect_memories([*ANSWERS, lines, short], elder_name="Ann", language="en")
+    life = replace(LIFE, answers=[*ANSWERS, lines, short], memories=memories)
+    assert len(why(life, lines.id).memories) >= 2
+    assert [memory.text for memory in why(life, short.id).memories] == ["In Dunmore"]
 
 
 def test_a_refusal_came_from_no_memory_and_nothing_else_did() -> None:

@@ -105,6 +105,12 @@ def test_a_worse_version_is_not_published_and_says_where_it_is_worse(shelf: Shel
     assert shelf.publish("c").number == 2
 
 
+def test_a_version_that_the_engine_has_lost_is_not_kept(shelf: Shelf) -> None:
+    shelf.publish("a")
+    shelf.engine.held.clear()
+    assert shelf.publish("b", recall=0.5).number == 2
+
+
 def test_the_version_before_is_kept_and_older_ones_leave_the_engine(shelf: Shelf) -> None:
     for key in "abc":
         shelf.publish(key)

@@ -284,3 +284,17 @@ def test_a_held_job_is_left_alone(house: House) -> None:
     house.jobs.claim(US, JOB, owner="other", now=house.now, ttl=timedelta(seconds=10))
     house.advance("cpu")
     assert house.ran == []
+
+
+def test_the_version_in_use_keeps_what_it_was_made_of_however_often_a_new_one_is_not_better(house: House) -> None:
+    """Each of these trainings ends with version 7 in use: the first made it, the others were not better."""
+    made = []
+    for words in ("one", "two", "three", "four"):
+        house.now += timedelta(hours=1)
+        house.answers = words
+        house.start()
+        job = house.run()
+        made.append(job.step("shout").key)
+        house.jobs._jobs[US, JobId(words)] = replace(job, id=JobId(words))
+    place = Place(tenant=US, elder=ElderId("e"), stage="shout")
+    assert [house.artifacts.look(place, key) is not None for key in made] == [True, False, True, True]
