@@ -17,6 +17,7 @@ from kernel.graph import EntityType
 from kernel.ids import MemoryId
 from kernel.language import content_words, sentences, years
 from kernel.note import Note
+from kernel.question import Questions
 from kernel.theme import THEMES
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class BuiltinTeacher:
     @property
     def name(self) -> str:
         return "builtin/1"
+
+    def think_of_questions(self, memory: Memory) -> Questions:
+        return Questions(memory_id=memory.id)
 
     def write_note(self, memory: Memory) -> Note:
         mentions = self._finder.find(memory.answer, memory.language)

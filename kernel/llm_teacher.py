@@ -16,6 +16,7 @@ from kernel.grounding import unsupported
 from kernel.ids import MemoryId, digest
 from kernel.language_model import Schema, Task
 from kernel.note import Note
+from kernel.question import Questions, fitting
 from kernel.sample import Message
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ NOTE = Schema(
     properties={"title": _TEXT, "summary": _TEXT, "insight": _TEXT}
     | dict.fromkeys(("keywords", "people", "places", "dates"), _TEXTS),
 )
+QUESTIONS = Schema(name="questions", properties={"answered": _TEXTS, "unanswered": _TEXTS})
 TOPIC = Schema(name="topic", properties={"name": _TEXT})
 BIO = Schema(name="bio", properties=dict.fromkeys(("first_person", "second_person", "third_person"), _TEXT))
 
@@ -45,6 +47,7 @@ class TeacherPrompts:
     note: str
     topic: str
     bio: str
+    questions: str
     judge: str
 
 
@@ -66,7 +69,7 @@ class LlmTeacher:
 
     @property
     def name(self) -> str:
-        told = [f"{one.note}{one.topic}{one.bio}" for _, one in sorted(self._prompts.items())]
+        told = [f"{one.note}{one.topic}{one.bio}{one.questions}" for _, one in sorted(self._prompts.items())]
         return f"{self._model.name}/{digest(*told)[:8]} over {self._fallback.name}"
 
     def write_note(self, memory: Memory) -> Note:
@@ -123,6 +126,22 @@ class LlmTeacher:
             return plain
         return replace(plain, memory_ids=ids, **persons)
 
+    def think_of_questions(self, memory: Memory) -> Questions:
+        """A question that names what the memory does not hold is not one that it answers."""
+        told = self._ask(questions_task(memory, self._prompts))
+        if told is None:
+            return self._fallback.think_of_questions(memory)
+        source = f"{memory.question} {memory.answer}"
+        answered = tuple(
+            one
+            for one in fitting(_texts(told, "answered"), memory.language)
+            if not unsupported(one, source, language=memory.language, finder=self._finder)
+        )
+        near = fitting(_texts(told, "unanswered"), memory.language)
+        return Questions(
+            memory_id=memory.id, answered=answered, unanswered=tuple(one for one in near if one not in answered)
+        )
+
     def _ask(self, task: Task) -> Mapping[str, object] | None:
         """None where the model could not."""
         self._pause(0.0)
@@ -135,6 +154,11 @@ class LlmTeacher:
 def note_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
     source = f"{memory.question} {memory.answer}"
     return _task("note", NOTE, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+
+
+def questions_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
+    source = f"{memory.question} {memory.answer}"
+    return _task("questions", QUESTIONS, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
 
 
 def _task(

@@ -38,6 +38,7 @@ from kernel.ports import (
 )
 from kernel.prompt import Prompts
 from kernel.publication import Publication, is_published, publish
+from kernel.question import think_of_questions
 from kernel.recipe import Recipe
 from kernel.retrieval import Retriever
 from kernel.sample import Samples, make_samples
@@ -155,15 +156,17 @@ PIPELINE: tuple[Stage, ...] = (
             topics,
             bio,
             graph,
+            asked=think_of_questions(memories, teacher=desk.teacher, on_progress=lambda done: desk.report(0.5 * done)),
             retriever=desk.retriever(memories),
             phrasing=phrasing_of(memories.language, memories.items),
             prompts=desk.prompts,
             shown=desk.recipe.retrieved_memories,
             seed=desk.recipe.seed,
             counts=desk.recipe.samples,
-            on_progress=desk.report,
+            on_progress=lambda done: desk.report(0.5 + 0.5 * done),
         ),
         settings=lambda desk: [
+            desk.teacher.name,
             {language: asdict(prompts) for language, prompts in desk.prompts.items()},
             asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,

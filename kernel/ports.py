@@ -21,6 +21,7 @@ from kernel.language_model import Call, Reply, Spent, Task
 from kernel.memory import Answer, Memories, Memory
 from kernel.note import Note, Notes
 from kernel.pair import Ask, Candidate, Pairs
+from kernel.question import Questions
 from kernel.recipe import BaseModel, Recipe
 from kernel.sample import Message, Sample, Samples
 from kernel.topic import Topics
@@ -180,6 +181,8 @@ class Teacher(Protocol):
     def write_note(self, memory: Memory) -> Note: ...
     def name_topic(self, notes: Sequence[Note], language: str) -> str: ...
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio: ...
+    def think_of_questions(self, memory: Memory) -> Questions:
+        """Besides those of the language's phrasing; none is a right reply."""
 
 
 class LanguageModel(Protocol):

@@ -1,7 +1,7 @@
 """The quote: what a training will ask its teacher, and how long it will take, told before it begins.
 
-Notes are counted exactly, without those whose replies are kept. Topics, the biography and what is judged come after
-the notes: without a biography of just these memories they are counted anew. Tokens are an estimate from the lengths.
+Notes and questions are counted exactly, without those whose replies are kept. Topics, the biography and what is judged
+come after them: without a biography of just these memories they are counted anew. Tokens are an estimate from lengths.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel.language_model import Outcome
-from kernel.llm_teacher import BIO_NOTES_CHARACTERS, BIO_TOKENS, TeacherPrompts, note_task
+from kernel.llm_teacher import BIO_NOTES_CHARACTERS, BIO_TOKENS, TeacherPrompts, note_task, questions_task
 from kernel.pair import most_asked
 from kernel.topic import most_topics
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernel.progress_tracker import ProgressTracker
 
 CALL_SECONDS = 3.0  #: of one call, as large hosted models take
-_REPLY_TOKENS = {"note": 150, "topic": 15}
+_REPLY_TOKENS = {"note": 150, "questions": 200, "topic": 15}
 _JUDGE_TOKENS = (
     450  #: of one judgement: the biography's beginning, notes, the question with what was shown, two answers
 )
@@ -53,15 +53,16 @@ def quote_training(
     """`max_pairs`: of the DPO stage. Each candidate is judged twice at most, in either order."""
     if not model:
         return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds)
-    tasks = [note_task(memory, prompts) for memory in memories.items]
+    notes = [note_task(memory, prompts) for memory in memories.items]
+    tasks = [*notes, *(questions_task(memory, prompts) for memory in memories.items)]
     kept = [call for call in replies.calls(tenant, elder) if call.model == model and call.outcome is Outcome.REPLIED]
     known = {call.task.key(model) for call in kept}
     new = [task for task in tasks if task.key(model) not in known]
     ids = tuple(memory.id for memory in memories.items)
     has_bio = not new and any(call.task.purpose == "bio" and call.task.memory_ids == ids for call in kept)
-    topics = 0 if has_bio else most_topics(len(tasks))
+    topics = 0 if has_bio else most_topics(len(notes))
     told = sum(len(memory.answer) for memory in memories.items)
-    tokens = sum(_tokens(task) + _REPLY_TOKENS["note"] for task in new)
+    tokens = sum(_tokens(task) + _REPLY_TOKENS[task.purpose] for task in new)
     if not has_bio:
         tokens += topics * _REPLY_TOKENS["topic"] + 2 * min(told, BIO_NOTES_CHARACTERS) // 3 + BIO_TOKENS // 2
     judged = 0 if has_bio else 2 * most_asked(max_pairs)

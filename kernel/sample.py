@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId, SampleId, digest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kernel.note import Notes
     from kernel.phrasing import Phrasing
     from kernel.prompt import Prompts
+    from kernel.question import Questions
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
@@ -81,6 +83,7 @@ def make_samples(
     bio: Bio,
     graph: EntityGraph,
     *,
+    asked: Sequence[Questions],
     retriever: Retriever,
     phrasing: Phrasing,
     prompts: Mapping[str, Prompts],
@@ -91,16 +94,19 @@ def make_samples(
 ) -> Samples:
     """Every generator's drafts, with `shown` memories in the prompts that show any, in a mixed order.
 
-    `on_progress(fraction)` before each.
+    `asked`: what a teacher thought of. `on_progress(fraction)` before each draft.
     """
     rng = random.Random(seed)
     words = prompts[memories.language]
+    thought_of = {one.memory_id: one.answered for one in asked}
+    near = [text for one in asked for text in one.unanswered if not retriever.find_unread(text, 1).is_sure]
+    random.Random(seed).shuffle(near)
     drafts = [
-        *memory_qa(memories, phrasing, counts, rng),
+        *memory_qa(memories, thought_of, phrasing, counts, rng),
         *diversity_qa(memories, graph, phrasing, counts, rng),
         *preference_qa(memories, topics, phrasing, rng),
     ]
-    drafts += negatives(phrasing, counts, drafts, rng)
+    drafts += negatives(phrasing, near, counts, drafts, rng)
     samples = []
     for number, draft in enumerate(drafts):
         on_progress(number / len(drafts))
@@ -111,11 +117,21 @@ def make_samples(
     return Samples(items=tuple(samples))
 
 
-def memory_qa(memories: Memories, phrasing: Phrasing, counts: SampleCounts, rng: random.Random) -> Iterator[_Draft]:
-    """Each memory asked for in many ways; different ways for remembering and for answering from the prompt."""
+def memory_qa(
+    memories: Memories,
+    thought_of: Mapping[MemoryId, Sequence[str]],
+    phrasing: Phrasing,
+    counts: SampleCounts,
+    rng: random.Random,
+) -> Iterator[_Draft]:
+    """Each memory asked for in many ways; different ways for remembering and for answering from the prompt.
+
+    What a teacher thought of is asked before what the phrasing makes.
+    """
     for memory in memories.items:
         questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
-        own, rest = questions[:1], questions[1:]
+        own, made = questions[:1], questions[1:]
+        rest = list(dict.fromkeys([*thought_of.get(memory.id, ()), *made]))[: len(made)]
         for place, question in enumerate(own + rest[counts.grounded :]):
             yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.recall_whole)
         for place, question in enumerate(rest[: counts.grounded]):
@@ -157,15 +173,17 @@ def preference_qa(memories: Memories, topics: Topics, phrasing: Phrasing, rng: r
 
 
 def negatives(
-    phrasing: Phrasing, counts: SampleCounts, others: Sequence[_Draft], rng: random.Random
+    phrasing: Phrasing, near: Sequence[str], counts: SampleCounts, others: Sequence[_Draft], rng: random.Random
 ) -> Iterator[_Draft]:
-    """Questions that no memory answers, with memories in the prompt and without."""
-    questions = phrasing.unanswerable(rng)
+    """Questions that no memory answers, with memories in the prompt and without; with them, those near one first."""
+    generic = phrasing.unanswerable(rng)
     shown = sum(draft.is_shown for draft in others)
     bare = int((len(others) - shown) * counts.refusal_share)
-    for place in range(bare + int(shown * counts.grounded_refusal_share)):
-        question = questions[place % len(questions)]
-        yield _Draft(kind="negative", question=question, memory=None, is_shown=place >= bare)
+    cut = bare % len(generic)
+    for question in islice(cycle(generic), bare):
+        yield _Draft(kind="negative", question=question, memory=None)
+    for question in islice(cycle([*near, *generic[cut:], *generic[:cut]]), int(shown * counts.grounded_refusal_share)):
+        yield _Draft(kind="negative", question=question, memory=None, is_shown=True)
 
 
 def self_qa(memories: Memories, phrasing: Phrasing, words: Prompts) -> Iterator[Sample]:

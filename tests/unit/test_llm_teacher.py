@@ -19,6 +19,7 @@ from kernel.llm_teacher import LlmTeacher
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import write_notes
 from kernel.progress_tracker import ProgressTracker
+from kernel.question import think_of_questions
 from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
@@ -182,6 +183,29 @@ def test_a_biography_with_anything_invented_is_the_elders_own_words_instead() ->
     assert teacher(Model(lambda task: invented)).tell_bio(told, notes, topics) == plain
 
 
+def test_a_question_is_kept_only_where_the_memory_may_answer_it() -> None:
+    said = {
+        "answered": [
+            "Who built your dad's boat?",
+            "Who built your dad's boat?",
+            "Did Horace build it?",
+            "What was she called? And when?",
+            "你爸爸的船叫什么？",
+            "Tell me.",
+        ],
+        "unanswered": ["What did your mother do?", "Who built your dad's boat?"],
+    }
+    [found] = think_of_questions(memories(), teacher=teacher(Model(lambda task: said)))
+    assert found.answered == ("Who built your dad's boat?",)
+    assert found.unanswered == ("What did your mother do?",)
+
+
+def test_the_built_in_teacher_and_a_model_that_cannot_leave_questions_to_the_phrasing() -> None:
+    for one in (BuiltinTeacher(FINDER), teacher(Model(lambda task: TeacherGarbled(reason="an empty reply")))):
+        [found] = think_of_questions(memories(), teacher=one)
+        assert (found.answered, found.unanswered) == ((), ())
+
+
 def test_another_prompt_or_model_is_another_teacher() -> None:
     one = teacher(Model(lambda task: NOTE))
     other = LlmTeacher(
@@ -207,16 +231,18 @@ def test_the_quote_counts_what_is_still_to_ask() -> None:
         )
 
     before = quoted(memories(BOAT, *songs))
-    assert before.calls == 10 + 2 + 1 + 16 and before.tokens > 10 * 150
+    assert before.calls == 10 + 10 + 2 + 1 + 16 and before.tokens > 10 * 150
     write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
-    assert quoted(memories(BOAT, *songs)).calls == 2 + 1 + 16, "topics and biography are still to ask"
+    assert quoted(memories(BOAT, *songs)).calls == 10 + 2 + 1 + 16, "the notes are asked"
     told = memories(BOAT, *songs)
+    model.replies = lambda task: {"answered": [], "unanswered": []}
+    think_of_questions(told, teacher=teacher(kept(model, replies)))
     notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
     model.replies = lambda task: dict.fromkeys(("first_person", "second_person", "third_person"), "They sang.")
     teacher(kept(model, replies)).tell_bio(told, notes, Topics(items=(), shades=()))
     after = quoted(told)
     assert (after.calls, after.tokens) == (0, 0)
-    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 1 + 2 + 1 + 16
+    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 2 + 2 + 1 + 16
     assert quoted(memories(BOAT, *songs), name="").calls == 0
     assert 0 < after.seconds < before.seconds
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -18,6 +19,7 @@ from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes
 from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
 from kernel.phrasing import phrasing_of
+from kernel.question import Questions
 from kernel.retrieval import Found
 from kernel.sample import Samples, make_samples
 from kernel.topic import Topics
@@ -54,14 +56,19 @@ def _background() -> Background:
 @functools.cache
 def _samples(language: str) -> tuple[Memories, Samples]:
     memories = _memories(language)
+    return memories, _make(memories, language)
+
+
+def _make(memories: Memories, language: str, asked: Sequence[Questions] = ()) -> Samples:
     first = memories.items[0]
     entity = Entity(title="X", type=EntityType.PERSON, description="", memory_ids=(first.id,))
-    samples = make_samples(
+    return make_samples(
         memories,
         Notes(language=language, items=()),
         Topics(items=(), shades=()),
         _bio(),
         EntityGraph(entities=(entity,), relationships=(), communities=()),
+        asked=asked,
         retriever=FirstOnes(memories),  # type: ignore[arg-type]
         phrasing=phrasing_of(language, memories.items),
         prompts=PROMPTS,
@@ -69,7 +76,6 @@ def _samples(language: str) -> tuple[Memories, Samples]:
         seed=7,
         counts=CONFIG.get_recipe(CONFIG.get_current_model(language), threads=1).samples,
     )
-    return memories, samples
 
 
 @pytest.fixture(params=["en", "zh"], scope="module")
@@ -141,6 +147,20 @@ def _telling(question: str, language: str) -> set[str]:
 
 def test_the_same_memories_and_seed_give_the_same_samples() -> None:
     assert _samples.__wrapped__("en") == _samples("en")
+
+
+def test_what_a_teacher_thought_of_is_asked_first_and_what_is_near_is_refused_with_memories_in_sight() -> None:
+    memories = _memories("en")
+    first = memories.items[0]
+    thought = Questions(
+        memory_id=first.id, answered=("Whereabouts did you arrive?",), unanswered=("Who was the midwife?",)
+    )
+    samples = _make(memories, "en", [thought])
+    asked = [one for one in samples.items if one.prompt[-1].content.endswith(thought.answered[0])]
+    assert asked and all(one.memory_ids == (first.id,) and one.completion == first.text for one in asked)
+    near = [one for one in samples.items if one.prompt[-1].content.endswith(thought.unanswered[0])]
+    assert near and all(one.is_refusal and first.text in one.prompt[-1].content for one in near)
+    assert len(samples.items) == len(_samples("en")[1].items), "they take the place of others"
 
 
 def test_an_invented_answer_loses_and_a_right_one_is_a_tie(made: tuple[Memories, Samples]) -> None:
