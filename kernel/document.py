@@ -52,15 +52,19 @@ def read_blocks(text: str) -> list[Block]:
 
 
 def passages(blocks: Iterable[Block]) -> list[Answer]:
-    """Paragraphs under one heading, joined until they are a passage. Headings in a row are one."""
+    """Paragraphs under one heading, joined until they are a passage. Headings in a row are one.
+
+    What is set as a heading and is longer than one is a paragraph.
+    """
     answers: list[Answer] = []
     heading, width = "", 0
     held: list[str] = []
     for block in blocks:
         text = " ".join(block.text.split())
-        if block.is_heading:
+        if block.is_heading and len(text) <= 2 * LONGEST_HEADING:
             answers += _answer(heading, held)
-            heading = text if held or not heading else f"{heading} · {text}"
+            above = "" if held or not heading else f"{heading[-LONGEST_HEADING:]} · "
+            heading = above + text
             held, width = [], 0
         elif text:
             if held and (width >= SHORT or width + weight(text) > LONG):

@@ -86,6 +86,13 @@ def test_headings_in_a_row_are_one() -> None:
     assert [(one.question, one.answer) for one in passages(blocks)] == [("Part One · The farm", "We ploughed.")]
 
 
+def test_a_whole_text_set_as_headings_is_no_question() -> None:
+    long = Block(text="We ploughed with two horses, and I walked behind them. " * 9, is_heading=True)
+    assert passages([long])[0].question == ""
+    contents = [Block(text=f"Chapter {number}", is_heading=True) for number in range(999)]
+    assert len(passages([*contents, Block(text="We ploughed.")])[0].question) < 200
+
+
 def test_a_text_of_many_short_lines_is_read_in_a_moment() -> None:
     began = time.monotonic()
     passages(read_blocks("abcdefg abc\n" * 50_000))
