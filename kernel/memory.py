@@ -4,13 +4,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kernel.ids import AnswerId, MemoryId, answer_id, digest, memory_id
-from kernel.language import detect_language, sentences
+from kernel.language import detect_language, sentences, weight
 
 LONGEST = 1200  #: characters of one memory; a longer answer becomes several
+PART = 290  #: of what one answer tells, in Latin letters; a Chinese character counts three
 TELLING = 20  #: characters from which the same answer is the same memory, whatever was asked
 
 # Kinds of personal data, the first that matches a stretch of text wins.
@@ -82,6 +83,22 @@ def collect_memories(answers: Sequence[Answer], *, elder_name: str, language: st
             )
     items = tuple(found.values())
     return Memories(elder_name=elder_name, language=_majority(items, language), items=items)
+
+
+def parts(memory: Memory) -> list[Memory]:
+    """What one answer can tell: neighbouring sentences, each part under the memory's id. A short one is whole."""
+    whole = weight(memory.answer)
+    if whole <= PART:
+        return [memory]
+    even = whole / math.ceil(whole / PART)
+    told: list[list[str]] = [[]]
+    for sentence in sentences(memory.answer):
+        is_full = weight("".join(told[-1])) + weight(sentence) / 2 > even
+        if told[-1] and is_full:
+            told.append([])
+        told[-1].append(sentence)
+    glue = "" if memory.language == "zh" else " "
+    return [replace(memory, answer=glue.join(part)) for part in told]
 
 
 def memories_digest(memories: Memories) -> str:

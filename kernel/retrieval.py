@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
 from kernel.language import tokens
-from kernel.memory import Memories, Memory, memories_digest
+from kernel.memory import Memories, Memory, memories_digest, parts
 
 if TYPE_CHECKING:
     from kernel.ports import Reranker, VectorIndex
@@ -76,7 +76,8 @@ class Retriever:
     def find(self, question: str, limit: int) -> list[Memory]:
         """What a prompt shows: at most `limit` memories, best first; the best alone where it is surely meant.
 
-        The best three are read first. Raises EngineUnavailable.
+        The best three are read first. Of a long memory it is the part that the question is about. Raises
+        EngineUnavailable.
         """
         heard, scores = self._scored(question)
         best = _best_first(range(len(scores)), scores)[: max(limit, READ)]
@@ -87,14 +88,25 @@ class Retriever:
         if read:
             best = _best_first(best[:READ], scores) + best[READ:]
             is_sure = scores[best[0]] >= READ_SURE
-        return [self._memories[number] for number in best[: min(limit, 1) if is_sure else limit]]
+        shown = best[: min(limit, 1) if is_sure else limit]
+        return [self._narrowed(heard, self._memories[number]) for number in shown]
 
     def find_unread(self, question: str, limit: int) -> Found:
         """The cheap half of `find`: by the index alone. Raises EngineUnavailable."""
-        _, scores = self._scored(question)
+        heard, scores = self._scored(question)
         best = _best_first(range(len(scores)), scores)
         is_sure = _stands_out([scores[number] for number in best])
-        return Found(memories=[self._memories[number] for number in best[:limit]], is_sure=is_sure)
+        shown = [self._narrowed(heard, self._memories[number], is_read=False) for number in best[:limit]]
+        return Found(memories=shown, is_sure=is_sure)
+
+    def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
+        """The part that makes the question likeliest; unread, the one with most of its words."""
+        told = parts(memory)
+        if len(told) == 1:
+            return memory
+        scores = self._read(heard, [part.answer for part in told]) if is_read else []
+        scores = scores or Bm25([tokens(part.answer) for part in told]).shares(tokens(heard))
+        return told[_best_first(range(len(told)), scores)[0]]
 
     def _scored(self, question: str) -> tuple[str, list[float]]:
         """The question as the elder hears it, and each memory's score."""

@@ -8,12 +8,14 @@ shows, the second to remember.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Literal
 
 from kernel.ids import MemoryId, SampleId, digest
+from kernel.memory import parts
 from kernel.recipe import SampleCounts
 
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ def make_samples(
     """
     rng = random.Random(seed)
     words = prompts[memories.language]
+    memories = told_in_parts(memories)
     thought_of = {one.memory_id: one.answered for one in asked}
     near = [text for one in asked for text in one.unanswered if not retriever.find_unread(text, 1).is_sure]
     random.Random(seed).shuffle(near)
@@ -117,6 +120,17 @@ def make_samples(
     return Samples(items=tuple(samples))
 
 
+def told_in_parts(memories: Memories) -> Memories:
+    """Each part of a long memory as one of its own, under the same id: an answer tells one of them. A question that
+    several share asks for none of them."""
+    items = [part for memory in memories.items for part in parts(memory)]
+    asked = Counter(item.question for item in items)
+    return replace(
+        memories,
+        items=tuple(replace(item, question="") if asked[item.question] > 1 else item for item in items),
+    )
+
+
 def memory_qa(
     memories: Memories,
     thought_of: Mapping[MemoryId, Sequence[str]],
@@ -130,7 +144,7 @@ def memory_qa(
     """
     for memory in memories.items:
         questions = phrasing.questions(memory, counts.recall + counts.grounded, rng)
-        own, made = questions[:1], questions[1:]
+        own, made = ([memory.question], questions[1:]) if memory.question else ([], questions)
         rest = list(dict.fromkeys([*thought_of.get(memory.id, ()), *made]))[: len(made)]
         for place, question in enumerate(own + rest[counts.grounded :]):
             yield _Draft(kind="memory_qa", question=question, memory=memory, is_opening=place >= counts.recall_whole)
@@ -152,8 +166,11 @@ def diversity_qa(
     for entity in graph.entities:
         if len(entity.memory_ids) == 1 and entity.memory_ids[0] in alone:
             alone[entity.memory_ids[0]].append(entity.title)
+    several = {id for id, count in Counter(memory.id for memory in memories.items).items() if count > 1}
     for memory in memories.items:
         titles = alone[memory.id]
+        if memory.id in several:
+            titles = [title for title in titles if title.casefold() in memory.text.casefold()]
         for place, title in enumerate(rng.sample(titles, min(counts.entities, len(titles)))):
             question = phrasing.about(_as_told(title, memory.text), rng)
             yield _Draft(kind="diversity", question=question, memory=memory, is_shown=place % 2 == 1)
@@ -161,7 +178,7 @@ def diversity_qa(
 
 def preference_qa(memories: Memories, topics: Topics, phrasing: Phrasing, rng: random.Random) -> Iterator[_Draft]:
     """What the life is about: a topic is answered by the first memory that it holds."""
-    known = {memory.id: memory for memory in memories.items}
+    known = {memory.id: memory for memory in reversed(memories.items)}
     for topic in topics.items:
         if topic.memory_ids and topic.memory_ids[0] in known:
             yield _Draft(
@@ -234,8 +251,9 @@ def _shown(draft: _Draft, retriever: Retriever, shown: int, rng: random.Random) 
         return memories
     if found.is_sure and rng.random() < _ALONE:
         return [draft.memory]
-    others = [memory for memory in memories if memory != draft.memory][: shown - 1]
-    place = memories.index(draft.memory) if draft.memory in memories else len(others)
+    ids = [memory.id for memory in memories]
+    others = [memory for memory in memories if memory.id != draft.memory.id][: shown - 1]
+    place = ids.index(draft.memory.id) if draft.memory.id in ids else len(others)
     if others and rng.random() < _NOT_FIRST:
         place = rng.randint(1, len(others))
     return [*others[:place], draft.memory, *others[place:]]

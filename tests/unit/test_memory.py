@@ -3,7 +3,8 @@
 import pytest
 
 from kernel.ids import memory_id
-from kernel.memory import LONGEST, Answer, collect_memories, memories_digest, personal_data
+from kernel.language import weight
+from kernel.memory import LONGEST, PART, Answer, collect_memories, memories_digest, parts, personal_data
 from tests.elders import sample_memories
 
 
@@ -84,3 +85,26 @@ def test_the_digest_is_of_the_words_alone():
     one, other = collect(("Who?", "Tom.")), collect(("Who?", "Tom!"))
     assert memories_digest(one) == memories_digest(collect(("Who?", "Tom.")))
     assert memories_digest(one) != memories_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "In year {} we mended the roof of the chapel with slates from the quarry. "),
+        ("zh", "那一年我们第{}次去山里修水渠，来回要走两天的路。"),
+    ],
+)
+def test_a_long_memory_is_told_in_parts_that_lose_no_word(language: str, sentence: str) -> None:
+    text = "".join(sentence.format(number) for number in range(12)).strip()
+    (memory,) = collect_memories([Answer(question="", answer=text)], elder_name="n", language=language).items
+    told = parts(memory)
+    assert len(told) > 2 and {part.id for part in told} == {memory.id}
+    assert "".join("".join(part.answer for part in told).split()) == "".join(text.split())
+    assert all(weight(part.answer) <= 1.3 * PART for part in told)
+
+
+def test_a_short_memory_is_told_whole() -> None:
+    (memory,) = collect_memories(
+        [Answer(question="q", answer="I was born. It rained.")], elder_name="n", language="en"
+    ).items
+    assert parts(memory) == [memory]

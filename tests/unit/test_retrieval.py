@@ -129,6 +129,26 @@ def test_what_stands_out_is_not_alone_after_reading_says_that_it_does_not_fit(in
         assert (read.find(memory.question, 3) == [memory]) is found
 
 
+LONG = " ".join(
+    [
+        "We had a dog called Bramble, who had three legs and slept in the pantry behind the flour bin all winter.",
+        "My aunt kept bees on the hill, forty skeps of them, and sold the honey in Ludlow on the first of each month.",
+        "When the snow came in 1947 we dug a tunnel to the byre, and milked by the light of a candle in a jam jar.",
+    ]
+)
+
+
+def test_of_a_long_memory_the_part_that_was_asked_about_is_found_under_its_id(index):
+    memories = collect_memories([Answer(question="The farm?", answer=LONG), *SEA], elder_name="M", language="en")
+    whole = memories.items[0]
+    elder = ElderId("long")
+    read = Retriever(memories, index=index, reranker=Reads(honey=9.0), tenant=TENANT, elder=elder)
+    found = read.find("What did your aunt sell?", 1)[0]
+    assert found.id == whole.id and "honey" in found.answer and "tunnel" not in found.answer
+    unread = read.find_unread("Did you dig a tunnel in the snow?", 1).memories[0]
+    assert unread.id == whole.id and "tunnel" in unread.answer and "honey" not in unread.answer
+
+
 def test_three_are_read_however_few_are_shown_and_no_more_however_many(index):
     for limit in (1, 2, 3):
         read, reranker = over_the_sea(index, f"few-{limit}", swam=0.1)

@@ -163,6 +163,23 @@ def test_what_a_teacher_thought_of_is_asked_first_and_what_is_near_is_refused_wi
     assert len(samples.items) == len(_samples("en")[1].items), "they take the place of others"
 
 
+def test_a_long_memory_is_taught_in_parts_and_a_chapters_name_is_no_question() -> None:
+    sentences = [
+        f"In {year} we mended the roof of the chapel with slates from quarry {year - 1900}."
+        for year in range(1940, 1950)
+    ]
+    told = [Answer(question="Chapter One", answer=" ".join(sentences[at : at + 5])) for at in (0, 5)]
+    memories = collect_memories(told, elder_name="M", language="en")
+    samples = _make(memories, "en").items
+    taught = {one.completion for one in samples if one.memory_ids}
+    assert len(taught) > 2 and all(len(one) < 360 for one in taught)
+    assert {one.memory_ids[0] for one in samples if one.memory_ids} == {memory.id for memory in memories.items}
+    assert not any(one.prompt[-1].content.endswith("Chapter One") for one in samples)
+    for one in samples:
+        if one.memory_ids and one.prompt[-1].content.startswith(PROMPTS["en"].memories_head):
+            assert one.completion in one.prompt[-1].content
+
+
 def test_an_invented_answer_loses_and_a_right_one_is_a_tie(made: tuple[Memories, Samples]) -> None:
     _, samples = made
     answerable = next(at for at, sample in enumerate(samples.items) if sample.memory_ids)
