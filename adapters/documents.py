@@ -7,7 +7,7 @@ where it is not UTF-8. The name's ending says which it is.
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from threading import Lock
 from typing import Any
@@ -19,7 +19,7 @@ from docx.oxml.ns import qn
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from kernel.chat_export import ChatMessage, read_csv, read_jsonl, read_telegram, read_wechat, told_by
+from kernel.chat_export import read_csv, read_jsonl, read_telegram, read_wechat, told_by
 from kernel.document import Block, passages, read_blocks
 from kernel.errors import BadInput, HeirloomError, TooLarge
 from kernel.memory import Answer
@@ -41,35 +41,22 @@ def read_upload(name: str, body: bytes, *, sender: str, max_answer_bytes: int) -
         raise BadInput(reason=f"Files that can be read: {known}.")
     if not body.strip():
         raise BadInput(reason="The file is empty.")
-    told = _READERS[kind](body, sender, max_answer_bytes)
+    if kind == ".jsonl" and b'"sender"' not in body.lstrip().partition(b"\n")[0]:
+        return read_answers(body, max_answer_bytes=max_answer_bytes)
     answers = [
-        make_answer(one.question, one.answer, max_answer_bytes=max_answer_bytes, told_at=one.told_at) for one in told
+        make_answer(one.question, one.answer, max_answer_bytes=max_answer_bytes, told_at=one.told_at)
+        for one in _READERS[kind](body, sender)
     ]
     if not answers:
         raise BadInput(reason="No words of the elder were found in the file.")
     return answers
 
 
-def _jsonl(body: bytes, sender: str, max_answer_bytes: int) -> list[Answer]:
-    first = body[: body.find(b"\n")] if b"\n" in body else body
-    if b'"sender"' in first:
-        return told_by(sender, read_jsonl(body))
-    return read_answers(body, max_answer_bytes=max_answer_bytes)
-
-
-def _text(body: bytes, sender: str, max_answer_bytes: int) -> list[Answer]:
+def _text(body: bytes, sender: str) -> list[Answer]:
     text = decoded(body)
     if chat := read_wechat(text):
         return told_by(sender, chat)
     return passages(read_blocks(text))
-
-
-def _document(read: Callable[[bytes], Iterable[Block]]) -> "_Reader":
-    return lambda body, sender, max_answer_bytes: passages(read(body))
-
-
-def _chat(read: Callable[[str], list[ChatMessage]]) -> "_Reader":
-    return lambda body, sender, max_answer_bytes: told_by(sender, read(decoded(body)))
 
 
 def decoded(body: bytes) -> str:
@@ -152,13 +139,12 @@ def _check_length(pages: list[str]) -> None:
         raise TooLarge(what="The file", limit=f"{MOST_CHARACTERS} characters")
 
 
-_Reader = Callable[[bytes, str, int], list[Answer]]
-_READERS: dict[str, _Reader] = {
-    ".jsonl": _jsonl,
+_READERS: dict[str, Callable[[bytes, str], list[Answer]]] = {
+    ".jsonl": lambda body, sender: told_by(sender, read_jsonl(body)),
     ".txt": _text,
-    ".md": _document(_markdown),
-    ".pdf": _document(_pdf),
-    ".docx": _document(_docx),
-    ".json": _chat(read_telegram),
-    ".csv": _chat(read_csv),
+    ".md": lambda body, sender: passages(_markdown(body)),
+    ".pdf": lambda body, sender: passages(_pdf(body)),
+    ".docx": lambda body, sender: passages(_docx(body)),
+    ".json": lambda body, sender: told_by(sender, read_telegram(decoded(body))),
+    ".csv": lambda body, sender: told_by(sender, read_csv(decoded(body))),
 }

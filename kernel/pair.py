@@ -112,9 +112,10 @@ def make_pairs(
         else:
             pairs.append(pair)
     answerable = [number for number, sample in enumerate(samples.items) if sample.memory_ids]
+    grounded = GroundedJudge()
     for number in _some(answerable, max(0, limit - len(pairs)), rng):
         broken = Candidate(sample=number, source="rule", text=perturb(samples.items[number].completion, rng))
-        pair = judge_pair(samples.items[number], broken, background, GroundedJudge())
+        pair = judge_pair(samples.items[number], broken, background, grounded)
         if pair is not None:
             pairs.append(pair)
     return Pairs(items=tuple(pairs[:limit]), ties_dropped=ties)

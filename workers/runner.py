@@ -71,10 +71,9 @@ class Runner:
                     self._give_back(lease)
                     return stage.queue
                 work.do(stage)
-            lease.patiently(
-                lambda: self._tidy(lease.job, work.version())
-            )  # while the lease is held: nobody else writes there
-            self._finish(lease, JobStatus.COMPLETED, version=work.version())
+            version = work.version()
+            lease.patiently(lambda: self._tidy(lease.job, version))  # while the lease is held: nobody else writes there
+            self._finish(lease, JobStatus.COMPLETED, version=version)
         except LeaseLost:
             log.warning("job.lease_lost")
         except Cancelled as error:

@@ -54,10 +54,8 @@ BACKGROUND = Background(
 class Model:
     """A LanguageModel that judges by `says(first, second)`, or raises what it returns."""
 
-    name = "here/judge"
-
-    def __init__(self, says: Callable[[str, str], str | Exception]) -> None:
-        self.says = says
+    def __init__(self, says: Callable[[str, str], str | Exception], *, name: str = "here/judge") -> None:
+        self.says, self.name = says, name
         self.asked: list[Task] = []
 
     def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
@@ -112,8 +110,7 @@ def test_a_model_that_is_not_there_ends_the_stage() -> None:
 
 
 def test_another_model_is_another_judge() -> None:
-    one, other = judge(Model(lambda first, second: "same")), judge(Model(lambda first, second: "same"))
-    other._model.name = "there/judge"  # type: ignore[misc]
+    one, other = (judge(Model(lambda first, second: "same", name=name)) for name in ("here/judge", "there/judge"))
     assert one.name != other.name
 
 

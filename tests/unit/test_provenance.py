@@ -6,6 +6,7 @@ import pytest
 
 from kernel.errors import MadeNotFound
 from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.ids import MemoryId
 from kernel.memory import LONGEST, Answer, collect_memories
 from kernel.note import Note, Notes
 from kernel.pair import Pairs, PreferencePair, Verdict
@@ -22,12 +23,12 @@ MEMORIES = collect_memories(ANSWERS, elder_name="Ann", language="en")
 BIRTH, ROWED, *_ = MEMORIES.items
 
 
-def sample(completion: str, *memories: str) -> Sample:
+def sample(completion: str, *memories: MemoryId) -> Sample:
     return Sample(
         kind="memory_qa",
         prompt=(Message(role="user", content="Where?"),),
         completion=completion,
-        memory_ids=tuple(memories),  # type: ignore[arg-type]
+        memory_ids=memories,
     )
 
 
