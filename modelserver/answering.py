@@ -1,0 +1,92 @@
+"""Answering: a question made ready for an elder's model, and its answer under way, whatever shape the route gives it.
+
+Every route that chats prepares, begins and closes in the same way; only the frames differ.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from kernel.errors import ContextTooLong
+from kernel.ids import ElderId, TenantId, elder_id
+from kernel.memory import Memory
+from kernel.ports import ChatOptions
+from kernel.prompt import Prompts, chat_prompt
+from kernel.sample import Message
+from kernel.version import ModelVersion
+from modelserver.schemas import ChatIn
+from modelserver.services import Services
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A question made ready for the engine."""
+
+    elder: ElderId
+    version: ModelVersion
+    words: Prompts
+    question: str
+    memories: list[Memory]
+    history: list[Message]
+    options: ChatOptions
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return chat_prompt(
+            self.words,
+            system=self.version.system_prompt,
+            question=self.question,
+            memories=self.memories,
+            history=self.history,
+        )
+
+    def shorter(self) -> "Asked | None":
+        """Without the older half of what was said before; then without the last memory; then nothing is left."""
+        if self.history:
+            return replace(self, history=self.history[len(self.history) // 2 + len(self.history) % 2 :])
+        return replace(self, memories=self.memories[:-1]) if self.memories else None
+
+
+@dataclass(slots=True)
+class Answering:
+    """An answer under way: `asked` as it fitted into the model, and the pieces that are still to come."""
+
+    asked: Asked
+    piece: str | None = None  #: the next; None at the end
+    pieces: Iterator[str] = field(default_factory=lambda: iter(()))
+
+
+def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
+    elder = services.elders.get(tenant, elder_id(said.elder_id))
+    version = services.versions.active(tenant, elder.id)
+    base = services.config.get_base_model(version.base)
+    shown = services.config.get_recipe(base, threads=1).retrieved_memories
+    return Asked(
+        elder=elder.id,
+        version=version,
+        words=services.config.get_prompts()[version.language],
+        question=said.message,
+        memories=services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else [],
+        history=[Message(role=turn.role, content=turn.content) for turn in said.conversation_history],
+        options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
+    )
+
+
+def begin(services: Services, answering: Answering) -> None:
+    """Up to the first piece: what does not fit into the model is asked again with less before it."""
+    while True:
+        asked = answering.asked
+        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+        try:
+            answering.piece = next(answering.pieces, None)
+            return
+        except ContextTooLong:
+            shorter = asked.shorter()
+            if shorter is None:
+                raise
+            answering.asked = shorter
+
+
+def close(pieces: Iterator[str]) -> None:
+    close = getattr(pieces, "close", None)
+    if close:
+        close()
