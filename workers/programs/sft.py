@@ -17,6 +17,7 @@ from trl import SFTConfig, SFTTrainer
 from adapters.program import Say, program_main
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
+from workers.programs.crew import Batch, Crew, crew_size
 from workers.programs.training import (
     TellProgress,
     common_arguments,
@@ -26,7 +27,7 @@ from workers.programs.training import (
 )
 
 _WARM_UP = 0.03  #: share of the steps
-_POSITIONS = 64  #: each new shape of a multiplication costs a CPU seconds of preparation: there shall be few
+_POSITIONS = 32  #: each new shape of a multiplication costs a CPU seconds of preparation: there shall be few
 _WIDTH = 32  #: and lengths are rounded up to a multiple of this, in tokens
 _SAVES = 0.2  #: a checkpoint after each such share of the steps
 
@@ -36,6 +37,29 @@ class AnswerTrainer(SFTTrainer):
 
     trl scores every position; for a small model with a large vocabulary that is most of a step.
     """
+
+    crew: Crew | None = None
+    threads = 1
+
+    def training_step(
+        self, model: PeftModel, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Each process of the crew computes a share, and all divide by the whole batch's answer tokens."""
+        count = int((inputs["labels"][:, 1:] != -100).sum())
+        if self.crew is None:
+            self.crew = self._new_crew(model.train())
+        loss = super().training_step(model, self.crew.hand_out(inputs, count), count)
+        return loss + self.crew.collect()
+
+    def _new_crew(self, model: PeftModel) -> Crew:
+        def gradient(batch: Batch, count: int) -> float:
+            loss = self.compute_loss(model, batch, num_items_in_batch=count)
+            loss.backward()
+            return float(loss.detach())
+
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        size = crew_size(self.threads, self.args.per_device_train_batch_size)
+        return Crew(gradient, trained, size=size, threads=self.threads)
 
     def compute_loss(
         self,
@@ -75,9 +99,10 @@ def _in_equal_numbers(places: torch.Tensor) -> torch.Tensor:
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    torch.set_num_threads(request["threads"])
+    torch.set_num_threads(1)  # until the crew is there
     set_seed(request["seed"])
     trainer = _trainer(request, say)
+    trainer.threads = request["threads"]
     checkpoint = last_whole(Path(request["checkpoints"]))
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -85,7 +110,8 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     trainer.model.save_pretrained(request["folder"])
     samples = len(request["samples"]) * request["sft"]["epochs"]
     state = trainer.state
-    return {"steps": state.global_step, "loss": last_loss(state), **cost(state, samples, seconds)}
+    crew_bytes = trainer.crew.peak_memory_bytes() if trainer.crew else 0
+    return {"steps": state.global_step, "loss": last_loss(state), **cost(state, samples, seconds, crew_bytes)}
 
 
 def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:

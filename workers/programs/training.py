@@ -120,12 +120,12 @@ def last_loss(state: TrainerState) -> float:
     return float(losses[-1]) if losses else 0.0
 
 
-def cost(state: TrainerState, samples: int, seconds: float) -> dict[str, float | int]:
-    """Of this attempt, for whoever watches: speed and peak memory."""
+def cost(state: TrainerState, samples: int, seconds: float, crew_bytes: int = 0) -> dict[str, float | int]:
+    """Of this attempt, for whoever watches: speed and peak memory, a crew's included."""
     return {
         "tokens_per_second": round(int(state.num_input_tokens_seen) / max(seconds, 1e-3), 1),
         "samples_per_second": round(samples / max(seconds, 1e-3), 2),
-        "peak_memory_bytes": _peak_memory_bytes(),
+        "peak_memory_bytes": _peak_memory_bytes() + crew_bytes,
     }
 
 
