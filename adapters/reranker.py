@@ -1,8 +1,9 @@
-"""The reranker: a small base model reads each memory, and says how likely the question is after it.
+"""The reranker: small base models read each memory, and say how likely the question is after it.
 
 log P(question | memory) - log P(question), in nats: the query likelihood of Sachan et al. 2022 ("Improving Passage
 Retrieval with Zero-Shot Question Generation"), less what is likely whatever was read; so it also says whether
-anything fits. The model is an untrained one, shared by all families, and embedded, whichever engine chats.
+anything fits. Where two models read a language their nats are added: they err in different places. The models are
+untrained ones, shared by all families, and embedded, whichever engine chats.
 """
 
 import weakref
@@ -33,25 +34,29 @@ _NOTHING = "..."
 class QueryLikelihoodReranker:
     """Implements kernel.ports.Reranker. A model is loaded at its first question, and kept."""
 
-    def __init__(self, models: Mapping[str, BaseModel], *, threads: int) -> None:
+    def __init__(self, models: Mapping[str, Sequence[BaseModel]], *, threads: int) -> None:
         """`models`: by language."""
         self._models = models
         self._threads = threads
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[tuple[str, Path], _Reader] = {}
         self._lock = Lock()
         self.close = weakref.finalize(self, _unload, self._readers)  #: at the process's end, too
 
     def model(self, language: str) -> str:
-        return self._models[language].key if language in self._models else ""
+        return "+".join(model.key for model in self._models.get(language, ()))
 
     def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
-        if language not in self._models or not self._models[language].gguf_path.is_file():
+        models = self._models.get(language, ())
+        if not models or not all(model.gguf_path.is_file() for model in models):
             return []
         with self._lock:
-            if language not in self._readers:
-                gguf = self._models[language].gguf_path
-                self._readers[language] = _Reader(gguf, language=language, threads=self._threads)
-            return self._readers[language].likelihoods(question, texts)
+            read = [self._reader(model.gguf_path, language).likelihoods(question, texts) for model in models]
+        return [sum(nats) for nats in zip(*read, strict=True)]
+
+    def _reader(self, gguf: Path, language: str) -> "_Reader":
+        if (language, gguf) not in self._readers:
+            self._readers[language, gguf] = _Reader(gguf, language=language, threads=self._threads)
+        return self._readers[language, gguf]
 
 
 class _Reader:
@@ -118,7 +123,7 @@ class _Held:
     last: int
 
 
-def _unload(readers: dict[str, _Reader]) -> None:
+def _unload(readers: dict[tuple[str, Path], _Reader]) -> None:
     while readers:
         readers.popitem()[1].close()
 

@@ -55,9 +55,12 @@ class ConfigLoader:
     def get_base_models(self) -> list[BaseModel]:
         return [self.get_base_model(key) for key in self._config["base_models"]]
 
-    def get_rerankers(self) -> dict[str, BaseModel]:
+    def get_rerankers(self) -> dict[str, tuple[BaseModel, ...]]:
         """By language."""
-        return {language: self.get_base_model(key) for language, key in self._config["rerankers"].items()}
+        return {
+            language: tuple(self.get_base_model(key) for key in keys)
+            for language, keys in self._config["rerankers"].items()
+        }
 
     def get_training_config(self, key: str) -> dict[str, Any]:
         """Defaults, then what the registry says for this base model, then the environment."""

@@ -261,7 +261,7 @@ class Reranker(Protocol):
         """
 
     def model(self, language: str) -> str:
-        """The key of the base model that reads this language; "" for none."""
+        """The keys of the base models that read this language; "" for none."""
 
 
 class GraphIndexer(Protocol):

@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 
 #: Of a full word match against one standard deviation of similarity. Top-3 recall is the same from 1 to 5.
 WORDS_WEIGHT = 3.0
-#: The best three are read, and a nat of likelihood counts so much in the same unit. 0.2 to 0.5 do as well.
-READ, NAT_WEIGHT = 3, 0.3
-#: The score, after reading, from which the best is surely meant. Of the sample elders' held-out questions 0.85 (en)
-#: and 0.86 (zh) find one so, the right one for all but one each; of the unanswerable, 2 and 1 of 20.
-READ_SURE = 6.0
+#: The best three are read, and a nat of likelihood counts so much in the same unit.
+READ, NAT_WEIGHT = 3, 0.25
+#: The score, after reading, from which the best is surely meant; English is read by two models. See DECISIONS.md.
+READ_SURE = {"en": 7.0, "zh": 6.0}
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
 MOST_VIEWS = 300  #: nearest views asked of the index
@@ -87,7 +86,7 @@ class Retriever:
             scores[number] += NAT_WEIGHT * likelihood
         if read:
             best = _best_first(best[:READ], scores) + best[READ:]
-            is_sure = scores[best[0]] >= READ_SURE
+            is_sure = scores[best[0]] >= READ_SURE[self._language]
         shown = best[: min(limit, 1) if is_sure else limit]
         return [self._narrowed(heard, self._memories[number]) for number in shown]
 

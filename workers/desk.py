@@ -77,8 +77,9 @@ class DeskMaker:
 
     def prepare(self, stage: Stage, desk: Desk) -> None:
         """Before a stage that loads a base model: is it there, and is there memory for it?"""
-        if stage.name == "evaluate" and (reader := self.config.get_rerankers().get(desk.read_language)):
-            self.bases.prepare(reader, desk.report)
+        if stage.name == "evaluate":
+            for reader in self.config.get_rerankers().get(desk.read_language, ()):
+                self.bases.prepare(reader, desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):

@@ -23,12 +23,12 @@ TEXTS = ["Our dog Bramble could open the pantry door.", "I worked in a bakery, u
 
 def base(gguf: Path) -> BaseModel:
     config = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=Path(), environ={})
-    return replace(config.get_rerankers()["en"], gguf_path=gguf)
+    return replace(config.get_rerankers()["en"][0], gguf_path=gguf)
 
 
 @pytest.fixture(scope="module")
 def reranker() -> Iterator[QueryLikelihoodReranker]:
-    with closing(QueryLikelihoodReranker({"en": base(smollm2())}, threads=2)) as reranker:
+    with closing(QueryLikelihoodReranker({"en": (base(smollm2()),)}, threads=2)) as reranker:
         yield reranker
 
 
@@ -52,7 +52,7 @@ def test_a_long_memory_and_a_long_question_are_cut(reranker: QueryLikelihoodRera
 
 
 def test_without_a_model_for_the_language_nothing_is_read(tmp_path: Path) -> None:
-    reranker = QueryLikelihoodReranker({"en": base(tmp_path / "not-made-yet.gguf")}, threads=1)
+    reranker = QueryLikelihoodReranker({"en": (base(tmp_path / "not-made-yet.gguf"),)}, threads=1)
     assert reranker.likelihoods("Did you have a dog?", TEXTS, language="en") == []
     assert reranker.likelihoods("你养过狗吗？", TEXTS, language="zh") == []
     assert reranker.model("zh") == ""
