@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.entity_finder import OfflineEntityFinder
+from adapters.graph_extraction import extract
 from adapters.graphrag import GraphRagIndexer
-from adapters.graphrag_program import extract
 from kernel.errors import Cancelled
 from kernel.graph import EntityType
 from kernel.note import Note, Notes
