@@ -41,6 +41,7 @@ _END = r"(?=[,.;:!?)]|$)"
 _OWN = "(?:[Mm]y|[Oo]ur)"
 _AT_HOME = "Father|Mother|Mum|Mummy|Mam|Dad|Daddy|Grandma|Grandpa|Gran|Granny|Nan|Nana|Grandad"
 _WHOSE = rf"(?P<whose>(?:{_OWN} {_MODIFIERS}{_KIN}|{_AT_HOME}|{_NAME})['’]s|{_OWN})"
+_NOBODYS = "(?<!['’]s )(?<![Hh]is )(?<![Hh]er )(?<![Tt]heir )(?<![Yy]our )"
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -52,8 +53,8 @@ _PATTERNS = tuple(
         rf"\b(?:I|[Ww]e)(?: had| have|['’]d|['’]ve)(?: got)? (?:an?|one|two|three|four|five|six|only one) "
         rf"{_MODIFIERS}(?P<kin>{_KIN})(?:(?:,? (?:called|named) |[,:] )(?P<names>{_NAMES}){_END}|{_END})",
         rf"\bI (?:got |was )?(?P<kin>married)(?: to)? (?P<names>{_NAME})(?! and {_WORD})",
-        rf"(?<!['’]s )(?<![Hh]is )(?<![Hh]er )(?<![Tt]heir )(?<![Yy]our )\b(?P<kin>Aunt|Auntie|Uncle|Cousin|Grandma|Grandpa|Gran"
-        rf"|Granny|Nan|Grandad|Grandmother|Grandfather) (?P<names>{_NAME})",
+        rf"{_NOBODYS}\b(?P<kin>Aunt|Auntie|Uncle|Cousin|Grandma|Grandpa|Gran|Granny|Nan|Grandad|Grandmother|Grandfather)"
+        rf" (?P<names>{_NAME})",
         rf"\b{_WHOSE} {_MODIFIERS}(?P<kin>{_KIN})",
         rf"(?<!the )(?<!a )(?<!Holy )(?<!Reverend )\b(?P<kin>{_AT_HOME})\b(?! [A-Z]| of\b|['’]s Day)",
     )

@@ -6,9 +6,10 @@ Generators, judge and chat read it through the methods of `EntityGraph`.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeVar
 
 from kernel.ids import MemoryId
 from kernel.timeline import Happening, in_order
@@ -38,6 +39,9 @@ class Relationship:
     description: str
     weight: float
     memory_ids: tuple[MemoryId, ...]
+
+
+_Described = TypeVar("_Described", Entity, Relationship)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +101,29 @@ class EntityGraph:
         """By year; what was told without one comes last, in the order it was told."""
         return in_order(self.happenings)
 
+    def told_in(self, memories: frozenset[MemoryId]) -> EntityGraph:
+        """What these memories alone tell of it."""
+        entities = [_told_in(one, memories) for one in self.entities if not memories.isdisjoint(one.memory_ids)]
+        titles = {one.title for one in entities}
+        return replace(
+            self,
+            entities=tuple(entities),
+            relationships=tuple(
+                _told_in(one, memories) for one in self.relationships if not memories.isdisjoint(one.memory_ids)
+            ),
+            communities=tuple(
+                replace(
+                    one,
+                    titles=tuple(title for title in one.titles if title in titles),
+                    memory_ids=_held(one.memory_ids, memories),
+                )
+                for one in self.communities
+                if not memories.isdisjoint(one.memory_ids)
+            ),
+            happenings=tuple(one for one in self.happenings if one.memory_id in memories),
+            failed_memory_ids=_held(self.failed_memory_ids, memories),
+        )
+
     @cached_property
     def _by_title(self) -> dict[str, Entity]:
         return {entity.title: entity for entity in self.entities}
@@ -117,3 +144,13 @@ class EntityGraph:
             found[edge.source].append(number)
             found[edge.target].append(number)
         return found
+
+
+def _told_in(one: _Described, memories: frozenset[MemoryId]) -> _Described:
+    """A description that may be another memory's is left out."""
+    held = _held(one.memory_ids, memories)
+    return replace(one, memory_ids=held, description=one.description if held == one.memory_ids else "")
+
+
+def _held(ids: tuple[MemoryId, ...], memories: frozenset[MemoryId]) -> tuple[MemoryId, ...]:
+    return tuple(one for one in ids if one in memories)
