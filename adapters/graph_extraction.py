@@ -6,6 +6,7 @@ sentence, or, names only, in one memory.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,17 @@ IN_A_SENTENCE, IN_A_MEMORY = 2.0, 1.0  #: weight of a relationship; a teacher's 
 EXTRACTED = 0.7  #: share of the program's work that is done when the notes are read
 _RELATIVES = frozenset(
     "MOTHER FATHER GRANDMOTHER GRANDFATHER BROTHER SISTER HUSBAND WIFE SON DAUGHTER AUNT UNCLE COUSIN".split()
+)
+# A plain noun may be more than a thing. Not in the finder: by its organisations grounding knows what is a name.
+_ORGANISATION = re.compile(
+    r"\b(?:SCHOOL|COLLEGE|UNIVERSITY|CHOIR|NAVY|ARMY|AIR FORCE|HOSPITAL|BAKERY|FACTORY|MILL|UNION|CLUB|COMPANY|RAILWAY"
+    r"|LIBRARY|BANK|COUNCIL|REGIMENT|SOCIETY|INSTITUTE|ORPHANAGE)$"
+    "|(?:工?厂|公司|商店|供销社|合作社|公社|生产队|宣传队|腰鼓队|部队|工会|小学|中学|大学|学校|医院|剧团|戏班子?|报社|银行|邮局)$"
+)
+_EVENT = re.compile(
+    r"\b(?:WEDDING|FUNERAL|CHRISTENING|FLOOD|FIRE|STRIKE|SHOW|FAIR|SNOWSTORM|STORM|DANCE|CEREMONY|PARTY|REUNION|EARTHQUAKE"
+    r"|BIRTHDAY|HONEYMOON|FESTIVAL|RAID|FAMINE|HARVEST)$"
+    "|(?:婚礼|葬礼|喜事|丧事|地震|饥荒|洪水|大水|火灾|台风|庙会|运动会|比赛|战争|生日)$"
 )
 
 
@@ -120,8 +132,17 @@ def _mentioned(note: Mapping[str, Any], language: str, finder: EntityFinder) -> 
     spoken = detect_language(note["text"], language)
     for sentence in sentences(note["text"]):
         mentions = finder.find(sentence, spoken)
-        named = [(_key(mention.title), mention.type.value) for mention in mentions]
+        named = [_typed(_key(mention.title), mention.type) for mention in mentions]
         yield Passage(memory=note["memory_id"], text=sentence, named=named)
+
+
+def _typed(title: str, kind: EntityType) -> tuple[str, str]:
+    """ "CHAPEL CHOIR" is no thing."""
+    if kind is EntityType.OBJECT and _ORGANISATION.search(title):
+        kind = EntityType.ORGANISATION
+    elif kind is EntityType.OBJECT and _EVENT.search(title):
+        kind = EntityType.EVENT
+    return title, kind.value
 
 
 def _key(title: str) -> str:
