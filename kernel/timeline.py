@@ -14,7 +14,7 @@ from kernel.language import names, sentences
 from kernel.told_time import month_of, told_times, year_of
 
 if TYPE_CHECKING:
-    from kernel.graph import EntityGraph
+    from kernel.graph import Entity, EntityGraph
     from kernel.note import Note, Notes
 
 LATER = 10_000  #: the year of what has none, when sorting
@@ -41,6 +41,14 @@ def in_order(happenings: Sequence[Happening]) -> tuple[Happening, ...]:
     return tuple(sorted(happenings, key=lambda one: (one.year if one.year is not None else LATER, month_of(one.told))))
 
 
+def _is_named(entity: Entity, sentence: str, text: str) -> bool:
+    """A person of this memory whose whole name is nowhere in it is there by the first: "Arthur died in 2009"."""
+    title = entity.title
+    if entity.type == "person" and not names(text, title):
+        title = title.split()[0]
+    return names(sentence, title)
+
+
 def _of_note(note: Note, graph: EntityGraph) -> list[Happening]:
     entities = graph.entities_of(note.memory_id)
     return [
@@ -48,7 +56,7 @@ def _of_note(note: Note, graph: EntityGraph) -> list[Happening]:
             told=told,
             year=year_of(told),
             text=sentence,
-            titles=tuple(one.title for one in entities if one.type != "time" and names(sentence, one.title)),
+            titles=tuple(one.title for one in entities if one.type != "time" and _is_named(one, sentence, note.text)),
             memory_id=note.memory_id,
         )
         for sentence in sentences(note.text)

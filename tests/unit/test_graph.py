@@ -14,7 +14,7 @@ from kernel.indexing import index_graph
 from kernel.job import Fact
 from kernel.note import Note, Notes
 from kernel.ports import Report
-from kernel.timeline import Happening
+from kernel.timeline import Happening, find_happenings
 from tests.unit.test_extraction import note, told
 from tests.unit.test_llm_teacher import Model, teacher
 
@@ -136,6 +136,14 @@ def test_indexing_names_each_note_that_could_not_be_read_and_says_how_many_there
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert said[1][1] == {"notes": 2, "failed_notes": 1}
     assert said[-1][1] == {"notes": 3, "failed_notes": 2}
+
+
+def test_a_person_is_in_a_dated_sentence_by_the_first_name_where_the_whole_one_is_in_another_memory() -> None:
+    notes = Notes(language="en", items=(note("Arthur died in 2009. We sang in 2010.", 1),))
+    graph = EntityGraph(
+        entities=(entity("ARTHUR WHITCOMBE", EntityType.PERSON, M1, M2),), relationships=(), communities=()
+    )
+    assert [one.titles for one in find_happenings(notes, graph)] == [("ARTHUR WHITCOMBE",), ()]
 
 
 def test_indexing_dates_what_the_notes_date_with_the_entities_around() -> None:
