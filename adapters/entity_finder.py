@@ -97,6 +97,7 @@ _DULL_ZH = frozenset(
     领队 班长 厂长 诀窍 头一件 零头 生活 最后一面""".split()
 )
 _DULL_ZH_SHAPE = re.compile("^[一我]|们$")
+_WORKPLACES = ("厂", "队", "社", "院", "校", "团")
 _BLANKS = re.compile(r"^(?:the|a|an|my|our|his|her|their|its|your|some|that|this)\s+|['’]s$", re.I)
 
 
@@ -120,7 +121,7 @@ class OfflineEntityFinder:
 
     def _chinese(self, text: str) -> list[Mention]:
         names, objects, start = [], [], 0
-        for word, tag in self._lac.run(text):
+        for word, tag in _joined(self._lac.run(text)):
             if kind := _chinese_kind(word, tag):
                 names.append(Mention(title=word, type=kind, start=start))
             elif tag == "n" and len(word) > 1 and word not in _DULL_ZH and not _DULL_ZH_SHAPE.search(word):
@@ -206,6 +207,17 @@ def _english_objects(doc: Doc) -> list[Mention]:
         if span.text.isascii() and len(head.text) > 2:
             found.append(Mention(title=span.text, type=EntityType.OBJECT, start=span.start_char))
     return _longest(found)
+
+
+def _joined(words: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The words with their tags; "机床" and "厂" are one noun."""
+    found: list[tuple[str, str]] = []
+    for word, tag in words:
+        if word in _WORKPLACES and found and found[-1][1] in ("n", "vn"):
+            found[-1] = (found[-1][0] + word, "n")
+        else:
+            found.append((word, tag))
+    return found
 
 
 def _chinese_kind(word: str, tag: str) -> EntityType | None:

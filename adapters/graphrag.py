@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from adapters.program import run_program
 from kernel.graph import Community, Entity, EntityGraph, EntityType, Relationship
 
 if TYPE_CHECKING:
+    from kernel.extraction import Reading
     from kernel.note import Notes
     from kernel.ports import Report
 
@@ -22,14 +25,18 @@ if TYPE_CHECKING:
 class GraphRagIndexer:
     """Implements kernel.ports.GraphIndexer. The same notes give the same graph, byte for byte."""
 
-    def index(self, notes: Notes, *, scratch: Path, report: Report) -> EntityGraph:
+    def index(self, notes: Notes, readings: Sequence[Reading] = (), *, scratch: Path, report: Report) -> EntityGraph:
         """Raises StageFailed, and whatever `report` raises; then the program is gone."""
         scratch.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="graph-", dir=scratch))
+        read = {reading.memory_id: asdict(reading) for reading in readings}
         request = {
             "language": notes.language,
             "folder": str(folder.resolve()),
-            "notes": [{"memory_id": note.memory_id, "text": note.text} for note in notes.items],
+            "notes": [
+                {"memory_id": note.memory_id, "text": note.text, "reading": read.get(note.memory_id)}
+                for note in notes.items
+            ],
         }
         try:
             found = run_program("adapters.graphrag_program", request, folder=folder, report=report)

@@ -1,9 +1,9 @@
 """The GraphRAG program: notes in, an entity graph out. `python -m adapters.graphrag_program REQUEST RESULT`.
 
 A process of its own, because GraphRAG patches asyncio when it is imported. It runs GraphRAG 3.3's pipeline
-with one workflow of our own in the place of the LLM's extraction: mentions from the offline finder, related
-when they stand in one sentence, or, names only, in one memory. GraphRAG counts degrees and finds the Leiden
-communities. Its ids are new at each run and are left behind: titles are the keys.
+with one workflow of our own in the place of the LLM's extraction: what a teacher or the offline finder found
+(adapters/graph_extraction.py). GraphRAG counts degrees and finds the Leiden communities. Its ids are new at each
+run and are left behind: titles are the keys.
 """
 
 from __future__ import annotations
@@ -13,21 +13,16 @@ import os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm fetches a file from the web when imported
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.graph_extraction import Extraction, extract
 from adapters.program import Say, program_main
-from kernel.graph import EntityType
-from kernel.language import sentences
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from kernel.ports import EntityFinder
 
 WORKFLOWS = [
     "create_base_text_units",
@@ -38,38 +33,10 @@ WORKFLOWS = [
     "create_final_text_units",
 ]
 CHUNK_TOKENS = 8000  #: longer than any memory: one note, one text unit
-LONGEST_DESCRIPTION = 300  #: characters
-_RELATIVES = frozenset(
-    "MOTHER FATHER GRANDMOTHER GRANDFATHER BROTHER SISTER HUSBAND WIFE SON DAUGHTER AUNT UNCLE COUSIN".split()
-)
-EXTRACTED = 0.7  #: share of the work that is done when the mentions are found
-
-
-@dataclass(kw_only=True)
-class Node:
-    """An entity while it is gathered."""
-
-    types: Counter[str] = field(default_factory=Counter)  #: what its mentions said
-    description: str = ""
-    memory_ids: set[str] = field(default_factory=set)
-
-
-@dataclass(kw_only=True)
-class Edge:
-    weight: float = 0.0
-    description: str = ""
-    memory_ids: set[str] = field(default_factory=set)
-
-
-@dataclass(kw_only=True)
-class Extraction:
-    nodes: dict[str, Node] = field(default_factory=lambda: defaultdict(Node))
-    edges: dict[tuple[str, str], Edge] = field(default_factory=lambda: defaultdict(Edge))
-    failed: list[str] = field(default_factory=list)
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """Request: {language, notes: [{memory_id, text}], folder}. Result: the graph's lists, as plain values."""
+    """Request: {language, notes: [{memory_id, text, reading}], folder}. Result: the graph's lists, as plain values."""
     from adapters.entity_finder import OfflineEntityFinder
 
     extraction = extract(request["notes"], request["language"], OfflineEntityFinder(), say)
@@ -80,64 +47,8 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     return {**_as_lists(extraction), "communities": communities, "failed": sorted(extraction.failed)}
 
 
-def extract(notes: Sequence[dict[str, str]], language: str, finder: EntityFinder, say: Say) -> Extraction:
-    """Mentions of every note, gathered by upper-cased title. A note that fails is noted, and passed over."""
-    found: list[tuple[str, str, list[tuple[str, str]]]] = []
-    failed = []
-    for number, note in enumerate(notes, 1):
-        try:
-            for sentence in sentences(note["text"]):
-                mentions = finder.find(sentence, language)
-                keys = [(" ".join(mention.title.upper().split()), mention.type.value) for mention in mentions]
-                found.append((note["memory_id"], sentence, keys))
-        except Exception:
-            failed.append(note["memory_id"])
-        say(EXTRACTED * number / len(notes), notes=number)
-    return _gather([one for one in found if one[0] not in failed], failed)
-
-
-def _gather(found: Sequence[tuple[str, str, list[tuple[str, str]]]], failed: list[str]) -> Extraction:
-    same = _aliases(key for _, _, keys in found for key in keys)
-    extraction = Extraction(failed=failed)
-    named: dict[str, set[str]] = defaultdict(set)
-    for memory, sentence, keys in found:
-        for key, kind in keys:
-            node = extraction.nodes[same.get(key, key)]
-            node.types[kind] += 1
-            node.memory_ids.add(memory)
-            node.description = node.description or sentence[:LONGEST_DESCRIPTION]
-            if kind != EntityType.OBJECT:
-                named[memory].add(same.get(key, key))
-        _relate(extraction, {same.get(key, key) for key, _ in keys}, memory, sentence, 2.0)
-    for memory, titles in named.items():
-        _relate(extraction, titles, memory, "", 1.0)
-    return extraction
-
-
-def _relate(extraction: Extraction, titles: set[str], memory: str, sentence: str, weight: float) -> None:
-    for pair in combinations(sorted(titles), 2):
-        edge = extraction.edges[pair]
-        edge.weight += weight
-        edge.memory_ids.add(memory)
-        edge.description = edge.description or sentence[:LONGEST_DESCRIPTION]
-
-
-def _aliases(keys: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """A first name alone is the one person who is also named in full: ARTHUR is ARTHUR WHITCOMBE.
-
-    A relative is not: one grandmother may be AGNES, and the other have no name.
-    """
-    people = {key for key, kind in keys if kind == EntityType.PERSON}
-    full: dict[str, set[str]] = defaultdict(set)
-    for person in people:
-        first, _, rest = person.partition(" ")
-        if rest and first not in _RELATIVES:
-            full[first].add(person)
-    return {first: next(iter(names)) for first, names in full.items() if first in people and len(names) == 1}
-
-
 async def build(
-    notes: Sequence[dict[str, str]], extraction: Extraction, folder: Path
+    notes: Sequence[Mapping[str, Any]], extraction: Extraction, folder: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """GraphRAG's (communities, entities) tables."""
     import pandas as pd
@@ -205,7 +116,7 @@ def _entity_rows(extraction: Extraction, unit_of: dict[str, str]) -> list[dict[s
     return [
         {
             "title": title,
-            "type": _type(node),
+            "type": node.type,
             "description": node.description,
             "text_unit_ids": sorted({unit_of[one] for one in node.memory_ids if one in unit_of}),
             "frequency": len(node.memory_ids),
@@ -244,7 +155,7 @@ def _as_lists(extraction: Extraction) -> dict[str, Any]:
         "entities": [
             {
                 "title": title,
-                "type": _type(node),
+                "type": node.type,
                 "description": node.description,
                 "memory_ids": sorted(node.memory_ids),
             }
@@ -261,11 +172,6 @@ def _as_lists(extraction: Extraction) -> dict[str, Any]:
             for (source, target), edge in sorted(extraction.edges.items())
         ],
     }
-
-
-def _type(node: Node) -> str:
-    """What most mentions said; of equals, the first in the alphabet."""
-    return min(node.types, key=lambda kind: (-node.types[kind], kind))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
     │   │   ├── ElderNotFound
     │   │   ├── AnswerNotFound
     │   │   ├── JobNotFound
+    │   │   ├── GraphNotFound
     │   │   └── ModelNotFound
     │   ├── Conflict                                                             HTTP 409
     │   │   ├── JobRunning
@@ -154,6 +155,13 @@ class MadeNotFound(NotFound):
 
     code = "made_not_found"
     zh = "正在使用的模型里没有编号为 {id} 的内容。聊天的每个回答都列出记忆编号，可以从那里查起。"
+
+
+class GraphNotFound(NotFound):
+    """The graph of elder {elder} is no longer here. Training makes it anew: POST /train/start."""
+
+    code = "graph_not_found"
+    zh = "老人 {elder} 的图谱已不在这里。重新训练会再生成：POST /train/start。"
 
 
 class ModelNotFound(NotFound):

@@ -17,6 +17,7 @@ _ABBREVIATIONS = frozenset(
     "mr mrs ms miss dr st prof rev sr jr col capt lt sgt gen hon no vs etc e.g i.e a.m p.m approx".split()
 )
 _WORD = re.compile(rf"[a-z0-9]+(?:['’][a-z]+)?|[{_CJK}]+")
+_LATIN = "[0-9a-zà-ɏ]"
 _CJK_RUN = re.compile(rf"[{_CJK}]+")
 
 STOP_WORDS = frozenset(
@@ -124,6 +125,12 @@ def years(text: str) -> list[int]:
     return [int(year) for year in _YEAR.findall(_fold_years(text))]
 
 
+def names(text: str, title: str) -> bool:
+    """Whether the title stands in the text, in any case, as whole words; Chinese has no blanks, so there anywhere."""
+    wanted = re.escape(_plain(title))
+    return bool(wanted) and re.search(rf"(?<!{_LATIN}){wanted}(?!{_LATIN})", _plain(text)) is not None
+
+
 def stem(word: str) -> str:
     """A light stem of a lower-case English word: plural, -ed, -ing, and the common irregular forms."""
     if word in _IRREGULAR:
@@ -164,6 +171,10 @@ def _hanzi_tokens(run: str) -> list[str]:
             found.extend(part)
             found.extend(part[i : i + 2] for i in range(len(part) - 1))
     return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _fold_years(text: str) -> str:

@@ -80,8 +80,8 @@ def _seen(sample: Sample, background: Background) -> str:
     """What the judge is told of the life around a sample."""
     own = set(sample.memory_ids)
     notes = [note for note in background.notes.items if note.memory_id in own]
-    near = {entity.title for entity in background.graph.entities if own & set(entity.memory_ids)}
-    relations = [one for one in background.graph.relationships if {one.source, one.target} & near][:MOST_RELATIONS]
+    near = background.graph.entities_of(*sample.memory_ids)
+    relations = background.graph.relationships_of(*(entity.title for entity in near))[:MOST_RELATIONS]
     lines = [
         background.bio.third_person[:BIO_CHARACTERS],
         *(f"- {note.title}: {note.summary}" for note in notes),

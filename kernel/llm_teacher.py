@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
 from kernel.errors import TeacherGarbled, TeacherRefused
+from kernel.extraction import EXTRACTION, Reading, believed
 from kernel.grounding import unsupported
 from kernel.ids import MemoryId, digest
 from kernel.language_model import Schema, Task
@@ -48,6 +49,7 @@ class TeacherPrompts:
     topic: str
     bio: str
     questions: str
+    entities: str
     judge: str
 
 
@@ -69,7 +71,9 @@ class LlmTeacher:
 
     @property
     def name(self) -> str:
-        told = [f"{one.note}{one.topic}{one.bio}{one.questions}" for _, one in sorted(self._prompts.items())]
+        told = [
+            f"{one.note}{one.topic}{one.bio}{one.questions}{one.entities}" for _, one in sorted(self._prompts.items())
+        ]
         return f"{self._model.name}/{digest(*told)[:8]} over {self._fallback.name}"
 
     def write_note(self, memory: Memory) -> Note:
@@ -142,6 +146,13 @@ class LlmTeacher:
             memory_id=memory.id, answered=answered, unanswered=tuple(one for one in near if one not in answered)
         )
 
+    def find_entities(self, note: Note, language: str) -> Reading:
+        """Of the memory's own words; one that could not be read says so."""
+        told = self._ask(entities_task(note.memory_id, note.text, language, self._prompts))
+        if told is None:
+            return Reading(memory_id=note.memory_id, has_failed=True)
+        return believed(told, note, language=language, finder=self._finder)
+
     def _ask(self, task: Task) -> Mapping[str, object] | None:
         """None where the model could not."""
         self._pause(0.0)
@@ -159,6 +170,10 @@ def note_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
 def questions_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
     source = f"{memory.question} {memory.answer}"
     return _task("questions", QUESTIONS, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+
+
+def entities_task(memory: MemoryId, text: str, language: str, prompts: Mapping[str, TeacherPrompts]) -> Task:
+    return _task("entities", EXTRACTION, prompts, language, text, max_tokens=1200, memory_ids=(memory,))
 
 
 def _task(

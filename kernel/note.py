@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.ids import MemoryId
@@ -31,6 +31,9 @@ class Note:
 class Notes:
     language: str
     items: tuple[Note, ...]
+
+    def of(self, memories: frozenset[MemoryId]) -> Notes:
+        return replace(self, items=tuple(note for note in self.items if note.memory_id in memories))
 
 
 def write_notes(

@@ -17,6 +17,7 @@ from kernel.evaluation import Probe, evaluate
 from kernel.evaluation import Report as EvaluationReport
 from kernel.graph import EntityGraph
 from kernel.ids import ElderId, JobId, TenantId
+from kernel.indexing import index_graph
 from kernel.judge import Background
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes, write_notes
@@ -142,8 +143,11 @@ PIPELINE: tuple[Stage, ...] = (
         queue=Queue.LLM,
         reads=("write_notes",),
         makes=EntityGraph,
-        run=lambda desk, notes: desk.indexer.index(notes, scratch=desk.scratch, report=desk.report),
+        run=lambda desk, notes: index_graph(
+            notes, teacher=desk.teacher, indexer=desk.indexer, scratch=desk.scratch, report=desk.report
+        ),
         settings=lambda desk: desk.teacher.name,
+        version=2,
     ),
     Stage(
         name="make_samples",

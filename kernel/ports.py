@@ -13,6 +13,7 @@ from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.evaluation import Probe
+from kernel.extraction import Reading
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step
@@ -181,6 +182,9 @@ class Teacher(Protocol):
     def write_note(self, memory: Memory) -> Note: ...
     def name_topic(self, notes: Sequence[Note], language: str) -> str: ...
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio: ...
+    def find_entities(self, note: Note, language: str) -> Reading:
+        """Who, where, when and what the note's memory names; `language` is the memory's."""
+
     def think_of_questions(self, memory: Memory) -> Questions:
         """Besides those of the language's phrasing; none is a right reply."""
 
@@ -265,7 +269,8 @@ class Reranker(Protocol):
 
 
 class GraphIndexer(Protocol):
-    def index(self, notes: Notes, *, scratch: Path, report: Report) -> EntityGraph: ...
+    def index(self, notes: Notes, readings: Sequence[Reading] = (), *, scratch: Path, report: Report) -> EntityGraph:
+        """A note without a reading that names something is read by the offline finder. Raises StageFailed."""
 
 
 # ---- training, in subprocesses ------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The quote: what a training will ask its teacher, and how long it will take, told before it begins.
 
-Notes and questions are counted exactly, without those whose replies are kept. Topics, the biography and what is judged
-come after them: without a biography of just these memories they are counted anew. Tokens are an estimate from lengths.
+Notes, entities and questions are counted exactly, without those whose replies are kept. Topics, the biography and what
+is judged come after them: without a biography of just these memories they are counted anew. Tokens are an estimate
+from lengths.
 """
 
 from __future__ import annotations
@@ -10,20 +11,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel.language import detect_language
 from kernel.language_model import Outcome
-from kernel.llm_teacher import BIO_NOTES_CHARACTERS, BIO_TOKENS, TeacherPrompts, note_task, questions_task
+from kernel.llm_teacher import (
+    BIO_NOTES_CHARACTERS,
+    BIO_TOKENS,
+    TeacherPrompts,
+    entities_task,
+    note_task,
+    questions_task,
+)
 from kernel.pair import most_asked
 from kernel.topic import most_topics
 
 if TYPE_CHECKING:
     from kernel.ids import ElderId, TenantId
     from kernel.language_model import Task
-    from kernel.memory import Memories
+    from kernel.memory import Memories, Memory
     from kernel.ports import Replies
     from kernel.progress_tracker import ProgressTracker
 
 CALL_SECONDS = 3.0  #: of one call, as large hosted models take
-_REPLY_TOKENS = {"note": 150, "questions": 200, "topic": 15}
+_REPLY_TOKENS = {"note": 150, "entities": 300, "questions": 200, "topic": 15}
 _JUDGE_TOKENS = (
     450  #: of one judgement: the biography's beginning, notes, the question with what was shown, two answers
 )
@@ -54,7 +63,11 @@ def quote_training(
     if not model:
         return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds)
     notes = [note_task(memory, prompts) for memory in memories.items]
-    tasks = [*notes, *(questions_task(memory, prompts) for memory in memories.items)]
+    tasks = [
+        *notes,
+        *(_entities_task(memory, memories.language, prompts) for memory in memories.items),
+        *(questions_task(memory, prompts) for memory in memories.items),
+    ]
     kept = [call for call in replies.calls(tenant, elder) if call.model == model and call.outcome is Outcome.REPLIED]
     known = {call.task.key(model) for call in kept}
     new = [task for task in tasks if task.key(model) not in known]
@@ -69,6 +82,10 @@ def quote_training(
     tokens += judged * _JUDGE_TOKENS
     calls = len(new) + topics + (not has_bio) + judged
     return Quote(model=model, calls=calls, tokens=tokens, seconds=tracker.whole_seconds + CALL_SECONDS * calls)
+
+
+def _entities_task(memory: Memory, language: str, prompts: Mapping[str, TeacherPrompts]) -> Task:
+    return entities_task(memory.id, memory.answer, detect_language(memory.answer, language), prompts)
 
 
 def _tokens(task: Task) -> int:

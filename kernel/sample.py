@@ -162,13 +162,9 @@ def diversity_qa(
     memories: Memories, graph: EntityGraph, phrasing: Phrasing, counts: SampleCounts, rng: random.Random
 ) -> Iterator[_Draft]:
     """Who and what the graph knows: an entity that one memory alone tells of is asked for by its name."""
-    alone: dict[MemoryId, list[str]] = {memory.id: [] for memory in memories.items}
-    for entity in graph.entities:
-        if len(entity.memory_ids) == 1 and entity.memory_ids[0] in alone:
-            alone[entity.memory_ids[0]].append(entity.title)
     several = {id for id, count in Counter(memory.id for memory in memories.items).items() if count > 1}
     for memory in memories.items:
-        titles = alone[memory.id]
+        titles = [entity.title for entity in graph.told_by_alone(memory.id)]
         if memory.id in several:
             titles = [title for title in titles if title.casefold() in memory.text.casefold()]
         for place, title in enumerate(rng.sample(titles, min(counts.entities, len(titles)))):

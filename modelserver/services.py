@@ -3,10 +3,10 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from adapters.artifacts import ArtifactStore
+from adapters.artifacts import ArtifactStore, Place
 from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
@@ -19,6 +19,7 @@ from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.ids import ElderId, TenantId
+from kernel.job import Job
 from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
 from kernel.ports import (
@@ -69,6 +70,13 @@ class Services:
     @property
     def models(self) -> ModelManager:
         return ModelManager(versions=self.versions, jobs=self.jobs, engine=self.engine, weights=self.artifacts)
+
+    def artefact(self, job: Job, stage: str, kind: type) -> Any:
+        """What the job made at that stage; None where it is gone."""
+        key = next((step.key for step in job.steps if step.name == stage), "")
+        place = Place(tenant=job.tenant, elder=job.elder, stage=stage)
+        stored = self.artifacts.look(place, key) if key else None
+        return self.artifacts.load(stored, kind) if stored else None
 
 
 class Retrievers:

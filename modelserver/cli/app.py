@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.stack import Stack, running_stack
-from modelserver.cli.tables import answers_table, arms_table, made_table, models_table
+from modelserver.cli.tables import answers_table, arms_table, made_table, models_table, relatives_table, timeline_table
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
 from modelserver.cli.words import CliError, Words, choose_language, take_language
 from modelserver.validation import kind_in_chinese
@@ -362,6 +363,21 @@ def why(context: typer.Context, elder: ElderArgument, thing: Annotated[str, type
     if not origin["memories"]:
         shell.say("why.no_memory")
     shell.console.print(made_table(origin["made"], shell.words))
+
+
+@app.command()
+def graph(context: typer.Context, elder: ElderArgument) -> None:
+    shell: Shell = context.obj
+    client = shell.client()
+    found = client.graph(elder)
+    shell.console.print(relatives_table(client.graph(elder, "kinship")["relatives"], shell.words))
+    shell.console.print(timeline_table(client.graph(elder, "timeline")["happenings"], shell.words))
+    kinds = Counter(entity["type"] for entity in found["entities"])
+    counts = {kind: kinds[kind] for kind in ("person", "place", "event", "time", "object", "organisation")}
+    shell.say("graph.holds", **counts)
+    shell.say("graph.joined", relationships=len(found["relationships"]), communities=len(found["communities"]))
+    if found["failed_memory_ids"]:
+        shell.say("graph.failed", count=len(found["failed_memory_ids"]), ids=", ".join(found["failed_memory_ids"]))
 
 
 @app.command()

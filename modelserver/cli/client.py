@@ -104,6 +104,10 @@ class Client:
     def why(self, elder: str, thing: str) -> Json:
         return self._call("GET", f"/provenance/{_id(elder)}/{_id(thing)}")
 
+    def graph(self, elder: str, part: str = "graph") -> Json:
+        """`part`: "graph", "timeline" or "kinship"."""
+        return self._call("GET", f"/elders/{_id(elder)}/{part}")
+
     def export(self, elder: str, path: Path) -> int:
         """Write the samples aside, then rename; returns how many lines."""
         aside = path.with_name(f".{path.name}.part")

@@ -41,11 +41,34 @@ def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
 
 
 def made_table(made: list[Json], words: Words) -> Table:
-    table = Table(title=words("table.made"), title_justify="left")
+    table = Table(title=words("table.made_of_them"), title_justify="left")
     for column in ("kind", "id", "text"):
         table.add_column(words(f"table.{column}"), no_wrap=column != "text")
     for one in made:
         table.add_row(words(f"kind.{one['kind']}"), escape(one["id"]), escape(one["text"]))
+    return table
+
+
+def timeline_table(happenings: list[Json], words: Words) -> Table:
+    table = Table(title=words("table.timeline"), title_justify="left")
+    for column in ("year", "told", "text", "memories"):
+        table.add_column(words(f"table.{column}"), no_wrap=column in ("year", "memories"))
+    for one in happenings:
+        year = "" if one["year"] is None else str(one["year"])
+        table.add_row(year, escape(one["told"]), escape(one["text"]), one["memory_id"])
+    return table
+
+
+def relatives_table(relatives: list[Json], words: Words) -> Table:
+    """The word for a relative in the reader's language, and as it was told where that says more."""
+    table = Table(title=words("table.kinship"), title_justify="left")
+    for column in ("whose", "kin", "name", "memories"):
+        table.add_column(words(f"table.{column}"), overflow="fold")
+    for one in relatives:
+        kin, called = words(f"kin.{one['kin']}"), one["called"]
+        told = kin if called.lower() == kin.lower() else f"{kin} ({called})"
+        whose = one["whose"] or words("table.own")
+        table.add_row(escape(whose), escape(told), escape(one["name"]), " ".join(one["memory_ids"]))
     return table
 
 

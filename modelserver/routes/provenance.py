@@ -4,11 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from adapters.artifacts import Place
 from kernel.errors import MadeNotFound
 from kernel.graph import EntityGraph
 from kernel.ids import ElderId, TenantId, elder_id
-from kernel.job import Job
 from kernel.memory import Memories
 from kernel.note import Notes
 from kernel.pair import Pairs
@@ -42,7 +40,10 @@ def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> L
     job = services.jobs.get(tenant, services.versions.active(tenant, elder).job)
 
     def load(stage: str, kind: type) -> Any:
-        return _load(services, job, stage, kind, thing)
+        made = services.artefact(job, stage, kind)
+        if made is None:
+            raise MadeNotFound(id=thing)
+        return made
 
     return Life(
         answers=services.elders.answers(tenant, elder),
@@ -53,15 +54,6 @@ def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> L
         samples=load("make_samples", Samples),
         pairs=load("make_pairs", Pairs),
     )
-
-
-def _load(services: Services, job: Job, stage: str, kind: type, thing: str) -> Any:
-    key = next((step.key for step in job.steps if step.name == stage), "")
-    place = Place(tenant=job.tenant, elder=job.elder, stage=stage)
-    stored = services.artifacts.look(place, key) if key else None
-    if stored is None:
-        raise MadeNotFound(id=thing)
-    return services.artifacts.load(stored, kind)
 
 
 def _out(made: Made) -> MadeOut:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.entity_finder import OfflineEntityFinder
+from adapters.graph_extraction import extract
 from adapters.graphrag import GraphRagIndexer
-from adapters.graphrag_program import extract
 from kernel.errors import Cancelled
 from kernel.graph import EntityType
 from kernel.note import Note, Notes
@@ -143,3 +143,37 @@ def test_a_note_whose_extraction_fails_is_named_and_the_others_stay():
     assert extraction.failed == ["m_1"]
     assert {"TOM", "CANADA"} <= set(extraction.nodes)
     assert "VERA" not in extraction.nodes
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "typed"),
+    [
+        (
+            "en",
+            "I sang in the chapel choir at the county show.",
+            {"CHAPEL CHOIR": "organisation", "COUNTY SHOW": "event"},
+        ),
+        ("zh", "他在机床厂当钳工，婚礼那天还在上班。", {"机床厂": "organisation", "婚礼": "event"}),
+    ],
+)
+def test_a_plain_noun_may_be_an_organisation_or_an_event(language, text, typed):
+    extraction = extract([{"memory_id": "m_0", "text": text}], language, OfflineEntityFinder(), silent)
+    assert {title: extraction.nodes[title].type for title in typed} == typed
+
+
+def test_a_teachers_reading_takes_the_place_of_the_finders():
+    reading = {
+        "entities": [
+            {"title": "the Kittiwake", "type": "object", "description": "A boat."},
+            {"title": "Tom", "type": "person", "description": ""},
+        ],
+        "ties": [{"source": "Tom", "target": "the Kittiwake", "description": "He sailed her.", "strength": 5}],
+    }
+    notes = [
+        {"memory_id": "m_0", "text": "Tom sailed the Kittiwake to Canada.", "reading": reading},
+        {"memory_id": "m_1", "text": "Tom Orford sang.", "reading": {"entities": [], "ties": []}},
+    ]
+    extraction = extract(notes, "en", OfflineEntityFinder(), silent)
+    assert "CANADA" not in extraction.nodes, "the teacher did not name it"
+    assert extraction.nodes["TOM ORFORD"].memory_ids == {"m_0", "m_1"}, "one man, read by both"
+    assert extraction.edges["THE KITTIWAKE", "TOM ORFORD"].weight == 1.0

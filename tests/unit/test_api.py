@@ -9,16 +9,20 @@ import anyio
 import pytest
 from fastapi.testclient import TestClient
 
-from adapters.artifacts import ArtifactStore
+from adapters.artifacts import ArtifactStore, Place
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
 from kernel.evaluation import ArmScore
+from kernel.graph import Community, Entity, EntityGraph, EntityType
 from kernel.ids import ElderId, JobId, TenantId, memory_id, model_name
-from kernel.job import JobStatus
+from kernel.job import Job, JobStatus, Step
 from kernel.language_model import Call, Reply, Schema, Task
+from kernel.memory import collect_memories
+from kernel.note import Note, Notes
 from kernel.ports import ChatOptions
 from kernel.sample import Message
+from kernel.timeline import Happening
 from kernel.version import ModelVersion
 from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
@@ -233,6 +237,9 @@ def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House)
         ("POST", f"/elders/{ELDER}/answers/bulk"),
         ("POST", f"/elders/{ELDER}/uploads?name=a.txt"),
         ("GET", f"/provenance/{ELDER}/m_1"),
+        ("GET", f"/elders/{ELDER}/graph"),
+        ("GET", f"/elders/{ELDER}/timeline"),
+        ("GET", f"/elders/{ELDER}/kinship"),
         ("PUT", f"/elders/{ELDER}/questions"),
         ("POST", "/train/start"),
         ("POST", "/chat"),
@@ -278,6 +285,88 @@ def test_every_route_but_health_and_the_page_refuses_a_missing_and_a_wrong_key(h
 class _Any(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "x"
+
+
+def trained(house: House) -> None:
+    """A version in use whose job made notes and a graph of the elder's answers."""
+    house.elder()
+    told = house.services.elders.answers(house.tenant, ElderId(ELDER))
+    memories = collect_memories(told, elder_name="李小明", language="zh").items
+    ids = [memory.id for memory in memories]
+    notes = tuple(
+        Note(
+            memory_id=memory.id, title="", summary="", insight="", keywords=(), people=(), places=(), dates=(),
+            text="我娘叫沈阿巧，一九五〇年来的。" if memory is memories[0] else memory.answer, teacher="",
+        )
+        for memory in memories
+    )  # fmt: skip
+    graph = EntityGraph(
+        entities=(Entity(title="村子", type=EntityType.PLACE, description="住过。", memory_ids=tuple(ids)),),
+        relationships=(),
+        communities=(Community(level=0, titles=("村子",), memory_ids=(ids[0],)),),
+        happenings=(
+            Happening(told="发大水那年", year=None, text="发大水那年。", titles=(), memory_id=ids[1]),
+            Happening(told="一九五〇年", year=1950, text="一九五〇年来的。", titles=(), memory_id=ids[0]),
+        ),
+        failed_memory_ids=(ids[2],),
+    )
+    steps = []
+    for stage, made in (("write_notes", Notes(language="zh", items=notes)), ("index_graph", graph)):
+        place = Place(tenant=house.tenant, elder=ElderId(ELDER), stage=stage)
+        with house.services.artifacts.aside(place, "k1", needed_bytes=1) as folder:
+            house.services.artifacts.commit(place, "k1", folder, made, inputs={}, seconds=1.0)
+        steps.append(Step(name=stage, key="k1"))
+    version = house.publish()
+    job = Job(
+        id=version.job, tenant=house.tenant, elder=ElderId(ELDER), elder_name="李小明", status=JobStatus.COMPLETED,
+        force_retrain=False, steps=tuple(steps), created_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+    house.services.jobs.add(house.tenant, job)
+
+
+def test_the_graph_the_timeline_and_the_relatives_of_the_model_in_use_are_told(house: House) -> None:
+    trained(house)
+    ids = house.client.get(f"/elders/{ELDER}/graph").json()["entities"][0]["memory_ids"]
+    found = house.client.get(f"/elders/{ELDER}/graph").json()
+    assert found["elder_id"] == ELDER and found["failed_memory_ids"] == [ids[2]] and "happenings" not in found
+    assert found["entities"] == [{"title": "村子", "type": "place", "description": "住过。", "memory_ids": ids}]
+    assert found["communities"] == [{"level": 0, "titles": ["村子"], "memory_ids": [ids[0]]}]
+    dated = house.client.get(f"/elders/{ELDER}/timeline").json()["happenings"]
+    assert [(one["told"], one["year"], one["memory_id"]) for one in dated] == [
+        ("一九五〇年", 1950, ids[0]),
+        ("发大水那年", None, ids[1]),
+    ]
+    assert house.client.get(f"/elders/{ELDER}/kinship").json()["relatives"] == [
+        {"whose": "", "kin": "mother", "called": "娘", "name": "沈阿巧", "memory_ids": [ids[0]]}
+    ]
+    for part in ("graph", "timeline", "kinship"):
+        assert house.stranger.get(f"/elders/{ELDER}/{part}").status_code == 404
+
+
+def test_what_was_taken_back_is_in_the_graph_the_timeline_and_the_relatives_no_more(house: House) -> None:
+    trained(house)
+    first = house.services.elders.answers(house.tenant, ElderId(ELDER))[0].id
+    assert house.client.delete(f"/elders/{ELDER}/answers/{first}").status_code == 200
+    found = house.client.get(f"/elders/{ELDER}/graph").json()
+    assert len(found["entities"][0]["memory_ids"]) == 2 and found["communities"] == []
+    assert [one["year"] for one in house.client.get(f"/elders/{ELDER}/timeline").json()["happenings"]] == [None]
+    assert house.client.get(f"/elders/{ELDER}/kinship").json()["relatives"] == []
+
+
+def test_an_elder_without_a_model_and_no_elder_have_no_graph(house: House) -> None:
+    house.elder()
+    for part in ("graph", "timeline", "kinship"):
+        answer = house.client.get(f"/elders/{ELDER}/{part}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        assert house.client.get(f"/elders/NOBODY/{part}").json()["error"]["code"] == "elder_not_found"
+
+
+def test_a_graph_that_is_gone_is_said_to_be_gone(house: House) -> None:
+    trained(house)
+    house.services.artifacts.tidy(house.tenant, ElderId(ELDER), set())
+    answer = house.client.get(f"/elders/{ELDER}/graph", headers={"Accept-Language": "zh"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "graph_not_found")
+    assert "图谱" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("bad", ["../../etc/passwd", "", "a/b", "a b", ".hidden", "长", "x" * 65, "a\x00b"])

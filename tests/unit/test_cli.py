@@ -15,6 +15,7 @@ from rich.console import Console
 from config import settings as settings_module
 from config.settings import Settings
 from kernel.clock import utc_now
+from kernel.kin import KINDS
 from modelserver.auth import add_family, key_sha256
 from modelserver.cli import app, demo, family, training
 from modelserver.cli.account import Account, find_account, keep_account, kept_account
@@ -69,7 +70,7 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
 
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
-    made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.")
+    made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.", "kin.")
     for key in read_sentences():
         assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
     said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
@@ -85,6 +86,7 @@ def test_every_command_has_its_help_in_chinese(run: Run) -> None:
         "import",
         "train",
         "chat",
+        "graph",
         "models",
         "export",
         "doctor",
@@ -243,6 +245,51 @@ def test_why_tells_the_memories_and_what_they_became(run: Run) -> None:
     assert "m_1: I was born in Dunmore." in out and "topic" in out and "[birth], village" in out
     code, out, _ = run("why", "E1", "s_2", handler=answers(200, origin | {"memories": [], "made": []}))
     assert "no memory" in out
+
+
+def test_graph_shows_who_is_who_and_what_came_when_in_both_languages(run: Run) -> None:
+    parts: dict[str, Any] = {
+        "graph": {
+            "entities": [{"title": "TOM", "type": "person"}, {"title": "CLEY", "type": "place"}],
+            "relationships": [{}],
+            "communities": [],
+            "failed_memory_ids": ["m_9"],
+        },
+        "kinship": {
+            "relatives": [
+                {"whose": "", "kin": "mother", "called": "Mum", "name": "Dora", "memory_ids": ["m_1", "m_2"]},
+                {"whose": "老周", "kin": "grandmother", "called": "外婆", "name": "", "memory_ids": ["m_3"]},
+            ]
+        },
+        "timeline": {
+            "happenings": [
+                {
+                    "told": "the year of the flood",
+                    "year": None,
+                    "text": "[It] rained.",
+                    "titles": [],
+                    "memory_id": "m_4",
+                },
+                {"told": "1950", "year": 1950, "text": "We danced.", "titles": [], "memory_id": "m_5"},
+            ]
+        },
+    }
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=parts[request.url.path.rsplit("/", 1)[-1]])
+
+    code, out, _ = run("graph", "E1", handler=handler)
+    assert code == 0
+    for told in ("mother (Mum)", "Dora", "m_1 m_2", "the year of the flood", "[It] rained.", "1950", "1 people", "m_9"):
+        assert told in out, told
+    code, out, _ = run("--lang", "zh", "graph", "E1", handler=handler)
+    assert code == 0
+    for told in ("母亲 (Mum)", "祖母、外祖母 (外婆)", "时间线", "人物 1", "（老人的）"):
+        assert told in out, told
+
+
+def test_every_kind_of_relative_has_its_word_in_both_languages() -> None:
+    assert {f"kin.{kind}" for kind in KINDS} == {key for key in read_sentences() if key.startswith("kin.")}
 
 
 def test_an_id_cannot_climb_out_of_its_place_in_the_path() -> None:

@@ -11,6 +11,7 @@ from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.elder import Consent, Elder
 from kernel.errors import BudgetSpent, Cancelled, ConsentMissing, TeacherGarbled, TeacherRefused, TeacherUnavailable
+from kernel.extraction import read_notes
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Job, JobStatus
 from kernel.kept_model import Budget, KeptModel
@@ -231,18 +232,20 @@ def test_the_quote_counts_what_is_still_to_ask() -> None:
         )
 
     before = quoted(memories(BOAT, *songs))
-    assert before.calls == 10 + 10 + 2 + 1 + 16 and before.tokens > 10 * 150
+    assert before.calls == 10 + 10 + 10 + 2 + 1 + 16 and before.tokens > 10 * 150
     write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
-    assert quoted(memories(BOAT, *songs)).calls == 10 + 2 + 1 + 16, "the notes are asked"
+    assert quoted(memories(BOAT, *songs)).calls == 10 + 10 + 2 + 1 + 16, "the notes are asked"
     told = memories(BOAT, *songs)
     model.replies = lambda task: {"answered": [], "unanswered": []}
     think_of_questions(told, teacher=teacher(kept(model, replies)))
     notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
+    model.replies = lambda task: {"entities": [], "relationships": []}
+    read_notes(notes, teacher=teacher(kept(model, replies)))
     model.replies = lambda task: dict.fromkeys(("first_person", "second_person", "third_person"), "They sang.")
     teacher(kept(model, replies)).tell_bio(told, notes, Topics(items=(), shades=()))
     after = quoted(told)
     assert (after.calls, after.tokens) == (0, 0)
-    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 2 + 2 + 1 + 16
+    assert quoted(memories(BOAT, *songs, "In 1960 we danced.")).calls == 3 + 2 + 1 + 16
     assert quoted(memories(BOAT, *songs), name="").calls == 0
     assert 0 < after.seconds < before.seconds
 
