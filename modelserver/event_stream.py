@@ -4,7 +4,7 @@ Left to the garbage collector, a generator is closed by another task, and a plac
 task that took it can give back, is lost for good: a reader who stopped reading and then went away did that.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
@@ -16,8 +16,8 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncGenerator[str]) -> None:
-        super().__init__(frames, headers={"Cache-Control": "no-store"})
+    def __init__(self, frames: AsyncGenerator[str], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(frames, headers={"Cache-Control": "no-store", **(headers or {})})
         self._frames = frames
 
     async def stream_response(self, send: Send) -> None:
