@@ -11,7 +11,7 @@ An error's reason never holds what a chat request or its answer said.
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
@@ -22,7 +22,7 @@ import ollama
 
 from adapters.gguf_file import GgufFile, read_gguf
 from kernel.errors import ContextTooLong, EngineUnavailable
-from kernel.ports import ChatOptions, Ending
+from kernel.ports import ChatOptions
 from kernel.sample import Message
 from kernel.version import ModelVersion
 
@@ -81,9 +81,7 @@ class OllamaEngine:
         with _as_unavailable():
             return self._show(version) is not None
 
-    def chat(
-        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
-    ) -> Generator[str, None, Ending | None]:
+    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
         """Nothing is sent before the first piece is asked for. Closing ends the connection, and with it the
         generation. Raises ContextTooLong."""
         asked = {
@@ -106,7 +104,7 @@ class OllamaEngine:
                 if piece := part["message"]["content"]:
                     yield piece
                 if part["done"]:
-                    return _ending(part)
+                    return
         raise _unavailable("it broke the answer off")
 
     def delete(self, version: ModelVersion) -> None:
@@ -194,17 +192,6 @@ class OllamaEngine:
         if status == httpx.codes.NOT_FOUND:
             return _unavailable(f"it has no model {version.tag}; train again")
         return _unavailable(f"it ended the answer with an error (HTTP {status})")
-
-
-def _ending(done: Mapping[str, Any]) -> Ending | None:
-    """None of a server that does not count."""
-    if "prompt_eval_count" not in done or "eval_count" not in done:
-        return None
-    return Ending(
-        tokens_read=done["prompt_eval_count"],
-        tokens_written=done["eval_count"],
-        is_cut=done.get("done_reason") == "length",
-    )
 
 
 @contextmanager

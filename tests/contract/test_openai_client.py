@@ -124,6 +124,16 @@ def test_a_client_who_goes_away_in_mid_stream_stops_the_generation(house: House,
     assert client.chat.completions.create(model=ELDER, messages=QUESTION, max_tokens=1, extra_body=BARE).choices
 
 
+def test_a_client_who_does_not_wait_for_a_plain_answer_stops_it_too(house: House, client: OpenAI) -> None:
+    engine: Any = house.services.engine
+    engine.was_left.clear()
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.5).chat.completions.create(
+            model=ELDER, messages=QUESTION, max_tokens=400, extra_body=BARE
+        )
+    assert engine.was_left.wait(5)
+
+
 def test_a_conversation_beyond_the_context_loses_its_beginning_and_a_question_beyond_it_is_refused(
     house: House, client: OpenAI
 ) -> None:
