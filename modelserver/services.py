@@ -60,7 +60,7 @@ class Services:
     doorbell: Doorbell
     engine: Engine
     index: VectorIndex
-    embedder: Embedder
+    embedder: Embedder  #: not the index's own: no chat waits behind a client's long list
     reranker: Reranker
     teacher: LanguageModel | None  #: None: the built-in one
     checks: dict[str, Check]
@@ -124,8 +124,7 @@ def open_services(settings: Settings) -> Services:
     create_file_indexes(database)
     doorbell = CeleryDoorbell(celery_app(settings.redis_url))
     chroma = urlsplit(settings.chroma_url)
-    embedder = E5Embedder()
-    index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder)
+    index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, E5Embedder())
     engine = open_engine(
         ollama_host=settings.ollama_host,
         gguf_dir=settings.gguf_dir,
@@ -147,7 +146,7 @@ def open_services(settings: Settings) -> Services:
         doorbell=doorbell,
         engine=engine,
         index=index,
-        embedder=embedder,
+        embedder=E5Embedder(),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
         teacher=open_teacher(**settings.teacher),
         checks={

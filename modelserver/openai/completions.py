@@ -23,7 +23,7 @@ from modelserver.answering import Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream
 from modelserver.openai.models import find_model
-from modelserver.openai.problem import openai_error
+from modelserver.openai.problem import CLIENT_GONE, openai_error
 from modelserver.openai.schemas import AnswerMessage, Choice, Completion, CompletionMessage, NewCompletion
 from modelserver.problems import language_of
 from modelserver.schemas import ChatIn, Turn
@@ -32,7 +32,6 @@ from modelserver.services import Services
 router = APIRouter(prefix="/v1/chat/completions", tags=["openai"])
 
 MOST_TURNS, MOST_TOKENS = 100, 2048  #: what ChatIn takes; of a longer conversation the end
-_CLIENT_GONE = 499  #: nginx's; nobody reads it
 
 #: Parameters that would change the answer, and the values that ask for no change.
 _REFUSED: dict[str, tuple[object, ...]] = {
@@ -73,7 +72,7 @@ async def create_completion(
         async for piece in pieces:
             said.append(piece)
             if await request.is_disconnected():
-                return Response(status_code=_CLIENT_GONE)
+                return Response(status_code=CLIENT_GONE)
     return _completion(services, answering, "".join(said).strip())
 
 

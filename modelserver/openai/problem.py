@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from kernel.errors import BadInput, HeirloomError, Permanent
 
 PREFIX = "/v1/"
+CLIENT_GONE = 499  #: nginx's; nobody reads it
 
 _TYPES = {401: "authentication_error", 403: "permission_error"}
 

@@ -18,6 +18,7 @@ from kernel.job import JobStatus
 from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
 from kernel.version import ModelVersion
+from modelserver.openai import files
 from tests.unit.test_api import ELDER, NOW, EchoEngine, House
 
 pytestmark = pytest.mark.anyio
@@ -510,6 +511,17 @@ async def test_a_file_that_is_too_large_or_for_something_else_is_refused(house: 
     other = client.files.create(file=("a.jsonl", _jsonl(TOLD[0])), purpose="assistants")
     assert (await _refused(other, openai.BadRequestError)).param == "purpose"
     assert (await _refused(_upload(client, b""), openai.BadRequestError)).code == "bad_input"  # type: ignore[arg-type]
+
+
+async def test_more_files_than_are_kept_are_refused(
+    house: House, client: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 1)
+    first = await _upload(client)
+    error = await _refused(_upload(client), openai.BadRequestError)  # type: ignore[arg-type]
+    assert error.code == "too_many_files"
+    await client.files.delete(first)
+    assert await _upload(client)
 
 
 async def test_a_file_goes_with_its_elder_and_with_any_answer_of_it_that_is_taken_back(
