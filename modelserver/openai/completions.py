@@ -128,11 +128,11 @@ async def _frames(
     services: Services, tenant: TenantId, answering: Answering, language: str, *, is_counted: bool
 ) -> AsyncGenerator[str]:
     """What fails before the first piece is no stream yet, and gets a status of its own."""
-    head = _head(services, answering) | {"object": "chat.completion.chunk"}
-    if is_counted:
-        head |= {"usage": None}
     async with aclosing(spoken(services, tenant, answering)) as pieces:
         piece = await anext(pieces, None)
+        head = _head(services, answering) | {"object": "chat.completion.chunk"}
+        if is_counted:
+            head |= {"usage": None}
         yield _chunk(head | _memories(answering), {"role": "assistant", "content": ""})
         try:
             while piece is not None:
