@@ -13,10 +13,11 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from kernel.ids import ElderId, JobId, model_name
+from kernel.ids import ElderId, FileId, JobId, model_name
 from kernel.job import JobStatus
 from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
+from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
 from modelserver.openai import files
 from tests.unit.test_api import ELDER, NOW, EchoEngine, House
@@ -536,6 +537,15 @@ async def test_a_file_goes_with_its_elder_and_with_any_answer_of_it_that_is_take
     assert [file.id async for file in client.files.list()] == [second]
     assert house.client.delete(f"/elders/{ELDER}").status_code == 200
     assert [file async for file in client.files.list()] == []
+
+
+async def test_a_file_that_cannot_be_read_any_more_goes_with_any_answer(house: House, client: AsyncOpenAI) -> None:
+    house.elder()
+    file = TrainingFile(id=FileId("file-old"), name="old", size_bytes=1, created_at=NOW, elders=(ElderId(ELDER),))
+    house.services.files.add(house.tenant, file, b"x")
+    told = house.client.get(f"/elders/{ELDER}/answers").json()["answers"]
+    assert house.client.delete(f"/elders/{ELDER}/answers/{told[0]['answer_id']}").status_code == 200
+    assert [one async for one in client.files.list()] == []
 
 
 # ---- fine-tuning ----------------------------------------------------------------------------------------
