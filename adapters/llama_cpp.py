@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Literal
 from adapters.gguf_file import read_gguf
 from adapters.local_model import LocalModel, library
 from kernel.errors import BadId, EngineUnavailable, NoDiskSpace, StageFailed
-from kernel.ports import ChatOptions
+from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
 from kernel.version import ModelVersion
 
@@ -74,7 +74,9 @@ class LlamaCppEngine:
     def has(self, version: ModelVersion) -> bool:
         return self._file(version).is_file()
 
-    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+    def chat(
+        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
+    ) -> Generator[str, None, Ending | None]:
         """Nothing is loaded or raised before the first piece is asked for. Raises ContextTooLong."""
         seat = self._take(version)
         try:
@@ -86,6 +88,7 @@ class LlamaCppEngine:
                     if seat.is_deleted:
                         raise self._gone(version)
                     yield piece
+            return model.ending
         finally:
             self._give_back(version.tag, seat)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from adapters.gguf_file import read_gguf
 from kernel.errors import ContextTooLong, EngineUnavailable
+from kernel.ports import Ending
 from kernel.sample import Message
 
 
@@ -29,6 +30,7 @@ class LocalModel:
         context = min(context_tokens, self._gguf.trained_context or context_tokens)
         self._llama = load(path, threads=threads, context_tokens=context)
         self._context_tokens = self._llama.n_ctx()
+        self.ending: Ending | None = None  #: of the answer that was last given to its end
 
     def answer(
         self,
@@ -46,9 +48,12 @@ class LocalModel:
         self._llama.set_seed(secrets.randbits(31))
         characters = codecs.getincrementaldecoder("utf-8")("ignore")
         grammar = self._library.LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False) if schema else None
-        for token in self._generate(tokens, temperature, min(max_tokens, room), grammar):
+        limit, written = min(max_tokens, room), 0
+        for token in self._generate(tokens, temperature, limit, grammar):
+            written += 1
             if piece := characters.decode(self._llama.detokenize([token])):
                 yield piece
+        self.ending = Ending(tokens_read=len(tokens), tokens_written=written, is_cut=written == limit)
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt."""

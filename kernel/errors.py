@@ -7,13 +7,17 @@
     │   │   ├── BadLine             a line of an uploaded file
     │   │   ├── TooLarge                                                         HTTP 413
     │   │   ├── ContextTooLong      a question with its history and memories
+    │   │   ├── Unsupported         a parameter of OpenAI's interface
+    │   │   ├── TooManyFiles
     │   │   └── TooFewMemories
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
     │   │   ├── AnswerNotFound
     │   │   ├── JobNotFound
     │   │   ├── GraphNotFound
-    │   │   └── ModelNotFound
+    │   │   ├── ModelNotFound
+    │   │   ├── NoSuchModel         by its name
+    │   │   └── TrainingFileNotFound
     │   ├── Conflict                                                             HTTP 409
     │   │   ├── JobRunning
     │   │   └── ElderExists
@@ -121,6 +125,20 @@ class TooFewMemories(BadInput):
     zh = "现在有 {have} 条记忆，训练至少需要 {need} 条：请再添加 {missing} 条。"
 
 
+class Unsupported(BadInput):
+    """'{param}' with this value is not supported here: leave it out."""
+
+    code = "unsupported"
+    zh = "这里不支持参数 '{param}' 的这个值：请去掉它。"
+
+
+class TooManyFiles(BadInput):
+    """There are {count} files, and no more are kept. Delete some with DELETE /v1/files/<id> first."""
+
+    code = "too_many_files"
+    zh = "已有 {count} 个文件，不能再多。请先用 DELETE /v1/files/<编号> 删除一些。"
+
+
 class NotFound(Permanent):
     """There is no such thing here."""
 
@@ -169,6 +187,20 @@ class ModelNotFound(NotFound):
 
     code = "model_not_found"
     zh = "老人 {elder} 还没有模型。请先用 POST /train/start 训练。"
+
+
+class NoSuchModel(NotFound):
+    """There is no model {model} here. GET /v1/models lists those that answer."""
+
+    code = "no_such_model"
+    zh = "这里没有模型 {model}。GET /v1/models 会列出可以对话的模型。"
+
+
+class TrainingFileNotFound(NotFound):
+    """There is no file {file}. GET /v1/files lists those that were uploaded."""
+
+    code = "file_not_found"
+    zh = "没有文件 {file}。GET /v1/files 会列出已上传的文件。"
 
 
 class Conflict(Permanent):

@@ -19,6 +19,7 @@ MemoryId = NewType("MemoryId", str)
 SampleId = NewType("SampleId", str)
 PairId = NewType("PairId", str)
 ModelName = NewType("ModelName", str)
+FileId = NewType("FileId", str)
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MODEL_PREFIX = "afs_elder_"

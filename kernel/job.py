@@ -75,6 +75,8 @@ class Job:
     version: int | None = None  #: the model version it published, or found unchanged
     error_code: str = ""
     error_details: dict[str, str] = field(default_factory=dict)
+    training_file: str = ""  #: that it was started with through OpenAI's interface
+    metadata: dict[str, str] = field(default_factory=dict)  #: the client's own, given back as it came
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

@@ -3,7 +3,7 @@
 Every store method takes the tenant first; there is no way to ask without one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.evaluation import Probe
 from kernel.extraction import Reading
 from kernel.graph import EntityGraph, EntityType
-from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
+from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step
 from kernel.judge import Background, Verdict
 from kernel.language_model import Call, Reply, Spent, Task
@@ -26,6 +26,7 @@ from kernel.question import Questions
 from kernel.recipe import BaseModel, Recipe
 from kernel.sample import Message, Sample, Samples
 from kernel.topic import Topics
+from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
 
 Clock = Callable[[], datetime]  #: aware UTC
@@ -152,6 +153,27 @@ class Versions(Protocol):
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 
+class Files(Protocol):
+    """Uploaded training files, as they were sent; an elder who was trained from one owns its words."""
+
+    def add(self, tenant: TenantId, file: TrainingFile, content: bytes) -> None: ...
+    def get(self, tenant: TenantId, file: FileId) -> TrainingFile:
+        """Raises TrainingFileNotFound."""
+
+    def content(self, tenant: TenantId, file: FileId) -> bytes:
+        """Raises TrainingFileNotFound."""
+
+    def all(self, tenant: TenantId) -> list[TrainingFile]:
+        """Newest first."""
+
+    def give(self, tenant: TenantId, file: FileId, elder: ElderId) -> None:
+        """Say that the elder is trained from it. Raises TrainingFileNotFound."""
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[TrainingFile]: ...
+    def delete(self, tenant: TenantId, file: FileId) -> None:
+        """One that is not there is deleted already."""
+
+
 # ---- queue ----------------------------------------------------------------------------------------------
 
 
@@ -242,6 +264,9 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
         """Unit vectors of one length."""
 
+    def count(self, texts: Sequence[str], *, is_query: bool) -> int:
+        """Tokens that the model reads of all of them, with its own marks."""
+
 
 class VectorIndex(Protocol):
     """A cache of vectors; it can always be rebuilt from the memories."""
@@ -315,6 +340,15 @@ class ChatOptions:
     max_tokens: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How an answer ended, counted by the engine's own tokenizer."""
+
+    tokens_read: int  #: the whole prompt, what was in the cache too
+    tokens_written: int
+    is_cut: bool  #: at `max_tokens`, or where the context was full
+
+
 class Engine(Protocol):
     """What serves an elder's model. `name` is "llama_cpp" or "ollama"."""
 
@@ -329,8 +363,13 @@ class Engine(Protocol):
     def has(self, version: ModelVersion) -> bool:
         """Whether `version.tag` is answerable. Raises EngineUnavailable."""
 
-    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
-        """The answer in pieces as they come. Closing the iterator stops the generation."""
+    def chat(
+        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
+    ) -> Generator[str, None, Ending | None]:
+        """The answer in pieces as they come, and then how it ended, where the engine says so.
+
+        Closing it stops the generation.
+        """
 
     def delete(self, version: ModelVersion) -> None:
         """Forget it; one that is not there is forgotten already."""

@@ -50,9 +50,23 @@ _CHINESE = {
     "The question": "问题",
     "The question on line {line}": "第 {line} 行的问题",
     "The list of questions": "问题列表",
+    "The list of texts": "文字列表",
+    "The text": "文字",
     "{count} characters": "{count} 个字",
     "{count} questions": "{count} 个问题",
     "elder_id": "老人编号（elder_id）",
+    # through OpenAI's interface
+    "The last message must be the user's.": "最后一条消息必须是用户的。",
+    "Only text can be read here, no pictures, sounds or files.": "这里只能读文字，不能读图片、声音或文件。",
+    "Send a text, or a list of texts: none empty, and none as numbers of another model's tokens.": (
+        "请发送一段文字或文字列表：不能为空，也不能是其他模型的词元编号。"
+    ),
+    "There is nothing with this id to go on after.": "没有这个编号，无法从它之后继续列出。",
+    "Say in 'suffix' which elder is to be trained.": "请用 suffix 指明要训练哪位老人。",
+    "The language must be zh or en.": "语言只能是 zh 或 en。",
+    "Elder {elder} is trained on {model}: name that model, or another elder.": (
+        "老人 {elder} 用的是基础模型 {model}：请写这个模型，或换一位老人。"
+    ),
     # a teacher model
     "its key is not accepted; check {name}": "密钥不被接受，请检查 {name}",
     "its account has no credit left; what was replied is kept": "账户余额不足",

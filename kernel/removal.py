@@ -6,20 +6,30 @@ again and goes on. The words go first: without them no training can begin meanwh
 
 from dataclasses import dataclass
 
+from kernel.errors import BadInput
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, Replies, VectorIndex
+from kernel.ports import Elders, Files, Replies, VectorIndex
+from kernel.upload import read_answers
 
 
-def take_back_answer(tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies) -> None:
-    """The answer, and every reply of a teacher that held its words. Raises ElderNotFound, AnswerNotFound."""
+def take_back_answer(
+    tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies, files: Files
+) -> None:
+    """The answer, every reply of a teacher that held its words, and every training file that holds them.
+
+    What else such a file holds is among the answers. Raises ElderNotFound, AnswerNotFound.
+    """
     known = elders.get(tenant, elder)
     found = [one for one in elders.answers(tenant, elder) if one.id == answer]
     memories = collect_memories(found, elder_name=known.name, language=known.language)
     elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
+    for file in files.of_elder(tenant, elder):
+        if _may_hold(files.content(tenant, file.id), answer):
+            files.delete(tenant, file.id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +47,7 @@ def remove_elder(
     *,
     elders: Elders,
     replies: Replies,
+    files: Files,
     models: ModelManager,
     index: VectorIndex,
 ) -> Receipt:
@@ -45,8 +56,18 @@ def remove_elder(
     models.refuse_while_training(tenant, elder)
     answers = elders.remove_words(tenant, elder)
     replies.delete(tenant, elder)
+    for file in files.of_elder(tenant, elder):
+        files.delete(tenant, file.id)
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)
     elders.delete(tenant, elder)
     return Receipt(answers=answers, versions=versions, jobs=jobs)
+
+
+def _may_hold(content: bytes, answer: AnswerId) -> bool:
+    """A file that cannot be read any more may hold anything."""
+    try:
+        return answer in [one.id for one in read_answers(content, max_answer_bytes=len(content))]
+    except BadInput:
+        return True

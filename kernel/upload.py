@@ -74,7 +74,10 @@ def read_rows(body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _told(row: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """In a conversation each answer goes with what was asked last; the system's words are nobody's memory."""
+    """In a conversation each answer goes with what was asked last; the system's words are nobody's memory.
+
+    In OpenAI's form an answer of weight 0 is not to be learnt.
+    """
     if "messages" not in row:
         return [row]
     told, question = [], ""
@@ -82,7 +85,7 @@ def _told(row: dict[str, Any], number: int) -> list[dict[str, Any]]:
         for message in row["messages"]:
             if message["role"] == "user":
                 question = message["content"]
-            elif message["role"] == "assistant":
+            elif message["role"] == "assistant" and message.get("weight", 1):
                 told.append({"question": question, "answer": message["content"]})
     except (KeyError, TypeError) as error:
         raise BadLine(line=number, reason="messages without role and content") from error

@@ -3,13 +3,16 @@
 Every route that chats prepares, begins and closes in the same way; only the frames differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import dataclass, field, replace
+
+import anyio
+from fastapi.concurrency import run_in_threadpool
 
 from kernel.errors import ContextTooLong
 from kernel.ids import ElderId, TenantId, elder_id
 from kernel.memory import Memory
-from kernel.ports import ChatOptions
+from kernel.ports import ChatOptions, Ending
 from kernel.prompt import Prompts, chat_prompt
 from kernel.sample import Message
 from kernel.version import ModelVersion
@@ -53,6 +56,7 @@ class Answering:
     asked: Asked
     piece: str | None = None  #: the next; None at the end
     pieces: Iterator[str] = field(default_factory=lambda: iter(()))
+    ending: Ending | None = None  #: known after the last piece, where the engine says it
 
 
 def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
@@ -75,7 +79,7 @@ def begin(services: Services, answering: Answering) -> None:
     """Up to the first piece: what does not fit into the model is asked again with less before it."""
     while True:
         asked = answering.asked
-        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+        answering.pieces = _told(answering, services.engine.chat(asked.version, asked.messages, asked.options))
         try:
             answering.piece = next(answering.pieces, None)
             return
@@ -90,3 +94,22 @@ def close(pieces: Iterator[str]) -> None:
     close = getattr(pieces, "close", None)
     if close:
         close()
+
+
+async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
+    """The pieces, each computed in a thread. However it ends, the engine's iterator is closed: nothing is generated
+    for a reader who has gone. To be closed by the task that reads it, as the turnstile's place is that task's.
+    """
+    try:
+        async with services.turnstile.passed(tenant):
+            await run_in_threadpool(begin, services, answering)
+            while answering.piece is not None:
+                yield answering.piece
+                answering.piece = await run_in_threadpool(next, answering.pieces, None)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(close, answering.pieces)
+
+
+def _told(answering: Answering, pieces: Generator[str, None, Ending | None]) -> Iterator[str]:
+    answering.ending = yield from pieces

@@ -4,6 +4,8 @@ from fastapi import FastAPI
 
 from config.logs import set_up_logs
 from config.settings import read_settings
+from modelserver.openai import completions, embeddings, files, fine_tuning
+from modelserver.openai import models as openai_models
 from modelserver.problems import BodyLimit, handle_problems
 from modelserver.routes import chat, elders, graph, health, models, page, provenance, train
 from modelserver.services import Services, open_services
@@ -24,5 +26,7 @@ def create_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limit=services.settings.max_import_bytes)
     handle_problems(app)
     for module in (elders, graph, train, chat, models, provenance, health, page):
+        app.include_router(module.router)
+    for module in (openai_models, completions, embeddings, files, fine_tuning):
         app.include_router(module.router)
     return app

@@ -2,7 +2,7 @@
 
     {"error": {"code": "job_running", "message": "...", "details": {"job_id": "..."}}}
 
-In Chinese when the Accept-Language header prefers it, in English otherwise.
+In Chinese when the Accept-Language header prefers it, in English otherwise. Under /v1/ in OpenAI's shape.
 """
 
 import structlog
@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel.errors import BadInput, HeirloomError, NotFound, TooLarge
-from modelserver.validation import fault
+from modelserver.openai.problem import PREFIX, openai_body, openai_problem
+from modelserver.validation import fault, place
 
 log = structlog.get_logger(__name__)
 
@@ -27,32 +28,49 @@ def problem(error: HeirloomError, language: str) -> dict[str, object]:
     return {"error": {"code": error.code, "message": error.message(language), "details": details}}
 
 
+def answer_to(request: Request, error: HeirloomError) -> JSONResponse:
+    """In the shape of the interface that was asked."""
+    language = language_of(request)
+    answer = (
+        openai_problem(error, language) if _is_openai(request) else JSONResponse(problem(error, language), error.status)
+    )
+    if error.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 503:
+        answer.headers["Retry-After"] = "30"
+    return answer
+
+
 def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(HeirloomError)
     def heirloom_error(request: Request, error: HeirloomError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-        if error.status == 503:
-            headers["Retry-After"] = "30"
-        return JSONResponse(problem(error, language_of(request)), error.status, headers=headers)
+        return answer_to(request, error)
 
     @app.exception_handler(RequestValidationError)
     def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        language = language_of(request)
-        faults = [fault(one, language) for one in error.errors()]
-        return heirloom_error(request, BadInput(reason=("；" if language == "zh" else "; ").join(faults)))
+        language, faults = language_of(request), error.errors()
+        told = ("；" if language == "zh" else "; ").join(fault(one, language) for one in faults)
+        where = {"param": place(faults[0]) or None} if _is_openai(request) else {}
+        return answer_to(request, BadInput(reason=told, **where))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        body = problem(NotFound(), language_of(request))
-        if error.status_code != 404:
-            said = _http_in_chinese(error.status_code) if language_of(request) == "zh" else str(error.detail)
-            body = {"error": {"code": "http_error", "message": said, "details": {}}}
+        if error.status_code == 404:
+            return answer_to(request, NotFound())
+        said = _http_in_chinese(error.status_code) if language_of(request) == "zh" else str(error.detail)
+        body: dict[str, object] = {"error": {"code": "http_error", "message": said, "details": {}}}
+        if _is_openai(request):
+            body = openai_body(error.status_code, said, code="http_error")
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     @app.exception_handler(Exception)
     def broke(request: Request, error: Exception) -> JSONResponse:
         log.error("request.broke", path=request.url.path, error=type(error).__name__)
-        return JSONResponse(problem(HeirloomError(), language_of(request)), 500)
+        return answer_to(request, HeirloomError())
+
+
+def _is_openai(request: Request) -> bool:
+    return request.url.path.startswith(PREFIX)
 
 
 def _http_in_chinese(status: int) -> str:
@@ -71,7 +89,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = JSONResponse(problem(self._too_large(), language_of(Request(scope))), TooLarge.status)
+        refused = answer_to(Request(scope), self._too_large())
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
             await refused(scope, receive, send)

@@ -12,6 +12,7 @@ from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -26,8 +27,10 @@ from kernel.ports import (
     Clock,
     Doorbell,
     Elders,
+    Embedder,
     Engine,
     Families,
+    Files,
     Jobs,
     LanguageModel,
     Replies,
@@ -51,12 +54,14 @@ class Services:
     families: Families
     elders: Elders
     replies: Replies
+    files: Files
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
     doorbell: Doorbell
     engine: Engine
     index: VectorIndex
+    embedder: Embedder  #: not the index's own: no chat waits behind a client's long list
     reranker: Reranker
     teacher: LanguageModel | None  #: None: the built-in one
     checks: dict[str, Check]
@@ -124,6 +129,7 @@ def open_services(settings: Settings) -> Services:
     """Connect to everything that the settings name; nothing is asked of it yet but the store's indexes."""
     database = connect(settings.mongo_url, settings.mongo_database)
     create_indexes(database)
+    create_file_indexes(database)
     doorbell = CeleryDoorbell(celery_app(settings.redis_url))
     chroma = urlsplit(settings.chroma_url)
     index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, E5Embedder())
@@ -141,12 +147,14 @@ def open_services(settings: Settings) -> Services:
         families=MongoFamilies(database),
         elders=MongoElders(database),
         replies=MongoReplies(database),
+        files=MongoFiles(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),
         doorbell=doorbell,
         engine=engine,
         index=index,
+        embedder=E5Embedder(),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
         teacher=open_teacher(**settings.teacher),
         checks={

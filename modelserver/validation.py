@@ -36,17 +36,18 @@ _BODY = {"en": "the body", "zh": "提交的内容"}
 
 def fault(error: Mapping[str, Any], language: str) -> str:
     """One of pydantic's `errors()`; `language` is "zh" or anything else for English."""
-    where = ".".join(map(str, _place(error))) or _BODY["zh" if language == "zh" else "en"]
+    where = place(error) or _BODY["zh" if language == "zh" else "en"]
     if language == "zh":
         return f"{where}：{kind_in_chinese(error)}"
     return f"{where}: {error['msg']}"
 
 
+def place(error: Mapping[str, Any]) -> str:
+    """The names down to the field; "" for the body itself. Where JSON is broken, pydantic gives a number of bytes."""
+    names = [] if error["type"] == "json_invalid" else [part for part in error["loc"] if part != "body"]
+    return ".".join(map(str, names))
+
+
 def kind_in_chinese(error: Mapping[str, Any]) -> str:
     facts = {name: str(value).replace(" or ", " 或 ") for name, value in error.get("ctx", {}).items()}
     return _CHINESE.get(error["type"], _UNKNOWN).format(**facts)
-
-
-def _place(error: Mapping[str, Any]) -> list[object]:
-    """The names down to the field; where JSON itself is broken, pydantic gives a number of bytes."""
-    return [] if error["type"] == "json_invalid" else [part for part in error["loc"] if part != "body"]

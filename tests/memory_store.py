@@ -13,12 +13,14 @@ from kernel.errors import (
     JobRunning,
     LeaseLost,
     ModelNotFound,
+    TrainingFileNotFound,
 )
 from kernel.evaluation import Probe
-from kernel.ids import AnswerId, ElderId, JobId, MemoryId, TenantId
+from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
 from kernel.language_model import Call, Spent
 from kernel.memory import Answer
+from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
 
 
@@ -286,3 +288,37 @@ class MemoryReplies:
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._calls = {place: call for place, call in self._calls.items() if place[:2] != (tenant, elder)}
+
+
+class MemoryFiles:
+    def __init__(self) -> None:
+        self._held: dict[tuple[TenantId, FileId], tuple[TrainingFile, bytes]] = {}
+
+    def add(self, tenant: TenantId, file: TrainingFile, content: bytes) -> None:
+        self._held[tenant, file.id] = (file, content)
+
+    def get(self, tenant: TenantId, file: FileId) -> TrainingFile:
+        return self._found(tenant, file)[0]
+
+    def content(self, tenant: TenantId, file: FileId) -> bytes:
+        return self._found(tenant, file)[1]
+
+    def all(self, tenant: TenantId) -> list[TrainingFile]:
+        mine = [file for (owner, _), (file, _) in self._held.items() if owner == tenant]
+        return sorted(reversed(mine), key=lambda file: file.created_at, reverse=True)
+
+    def give(self, tenant: TenantId, file: FileId, elder: ElderId) -> None:
+        held, content = self._found(tenant, file)
+        elders = dict.fromkeys([*held.elders, elder])
+        self._held[tenant, file] = (replace(held, elders=tuple(elders)), content)
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[TrainingFile]:
+        return [file for file in self.all(tenant) if elder in file.elders]
+
+    def delete(self, tenant: TenantId, file: FileId) -> None:
+        self._held.pop((tenant, file), None)
+
+    def _found(self, tenant: TenantId, file: FileId) -> tuple[TrainingFile, bytes]:
+        if (tenant, file) not in self._held:
+            raise TrainingFileNotFound(file=file)
+        return self._held[tenant, file]

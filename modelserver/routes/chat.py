@@ -1,17 +1,17 @@
 """Chat: the family asks, the elder's model answers from what the elder said, and says which memories it was given."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import anyio
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 
 from kernel.errors import HeirloomError
 from kernel.ids import TenantId
 from modelserver.answering import Answering, Asked, begin, close, prepare
 from modelserver.auth import Family, Provided
+from modelserver.event_stream import EventStream
 from modelserver.problems import language_of
 from modelserver.schemas import ChatIn, ChatOut, MemoryOut
 from modelserver.services import Services
@@ -20,14 +20,13 @@ router = APIRouter(tags=["chat"])
 
 
 @router.post("/chat", response_model=ChatOut)
-async def chat(request: Request, said: ChatIn, services: Provided, tenant: Family) -> ChatOut | StreamingResponse:
+async def chat(request: Request, said: ChatIn, services: Provided, tenant: Family) -> ChatOut | EventStream:
     """With `stream`, server-sent events: `memories`, then `token` after `token`, then `done` (or `error`)."""
     async with services.turnstile.passed(tenant):
         asked = await run_in_threadpool(prepare, services, tenant, said)
         if not said.stream:
             return await run_in_threadpool(_answer, services, asked)
-    stream = _stream(services, tenant, asked, language_of(request))
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return EventStream(_stream(services, tenant, asked, language_of(request)))
 
 
 def _answer(services: Services, asked: Asked) -> ChatOut:
@@ -46,7 +45,7 @@ def _out(asked: Asked, text: str) -> ChatOut:
     )
 
 
-async def _stream(services: Services, tenant: TenantId, asked: Asked, language: str) -> AsyncIterator[str]:
+async def _stream(services: Services, tenant: TenantId, asked: Asked, language: str) -> AsyncGenerator[str]:
     """A reader who goes away stops the generation: the engine's iterator is closed, whatever happens."""
     yield _frame("memories", {"memory_ids": [memory.id for memory in asked.memories]})
     answering = Answering(asked)

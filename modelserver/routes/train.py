@@ -3,27 +3,23 @@
 import asyncio
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator
 
-import structlog
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from kernel import errors
-from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
-from kernel.ids import ElderId, JobId, TenantId, elder_id
-from kernel.job import Event, Job, JobStatus, Step
-from kernel.pipeline import PIPELINE, STAGE_NAMES
+from kernel.errors import HeirloomError
+from kernel.ids import JobId, TenantId, elder_id
+from kernel.job import Event, Job
 from kernel.progress_tracker import ProgressTracker, eta_words
 from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
 from modelserver.schemas import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
+from modelserver.training import start_training, why_it_failed
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/train", tags=["train"])
 
 _POLL_SECONDS = 0.5
@@ -39,29 +35,10 @@ _KEPT = {
 @router.post("/start")
 def start(request: Request, wanted: StartTraining, services: Provided, tenant: Family) -> TrainingStarted:
     elder = services.elders.get(tenant, elder_id(wanted.elder_id))
-    _check_memories(services, tenant, elder.id)
-    if services.settings.is_teacher_remote and elder.consent is None:
-        raise ConsentMissing(elder=elder.id)
-    now = services.clock()
-    job = Job(
-        id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),
-        tenant=tenant,
-        elder=elder.id,
-        elder_name=wanted.elder_name.strip() or elder.name,
-        status=JobStatus.QUEUED,
-        force_retrain=wanted.force_retrain,
-        steps=tuple(Step(name=name) for name in STAGE_NAMES),
-        created_at=now,
-        updated_at=now,
+    job, is_heard = start_training(
+        services, tenant, elder, elder_name=wanted.elder_name, force_retrain=wanted.force_retrain
     )
-    services.jobs.add(tenant, job)
-    services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
-    words = _STARTED
-    try:
-        services.doorbell.ring(tenant, job.id, PIPELINE[0].queue)
-    except QueueUnavailable:
-        words = _KEPT
-        log.warning("doorbell.unavailable", job=job.id)
+    words = _STARTED if is_heard else _KEPT
     return TrainingStarted(message=words[language_of(request)], job_id=job.id, elder_id=elder.id)
 
 
@@ -114,13 +91,6 @@ def cancel(request: Request, job_id: str, services: Provided, tenant: Family) ->
     return _progress(job, ProgressTracker(), language_of(request))
 
 
-def _check_memories(services: Services, tenant: TenantId, elder: ElderId) -> None:
-    have = len(memories_of(services.elders, tenant, elder).items)
-    need = services.settings.min_memories
-    if have < need:
-        raise TooFewMemories(have=have, need=need, missing=need - have)
-
-
 def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
     now = tracker.progress(job)
     return ProgressOut(
@@ -153,10 +123,8 @@ def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
 
 
 def _error(job: Job, language: str) -> ErrorOut | None:
-    if not job.error_code:
-        return None
-    error = errors.by_code(job.error_code)(**job.error_details)
-    return ErrorOut(code=error.code, message=error.message(language))
+    error = why_it_failed(job)
+    return ErrorOut(code=error.code, message=error.message(language)) if error else None
 
 
 async def _events(services: Services, tenant: TenantId, job: Job, after: int, language: str) -> AsyncIterator[str]:

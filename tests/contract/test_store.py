@@ -14,6 +14,7 @@ import pymongo
 import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_replies import MongoReplies
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
@@ -25,15 +26,24 @@ from kernel.errors import (
     LeaseLost,
     ModelNotFound,
     StoreUnavailable,
+    TrainingFileNotFound,
 )
 from kernel.evaluation import ArmScore, Probe
-from kernel.ids import AnswerId, ElderId, JobId, MemoryId, ModelName, TenantId
+from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, ModelName, TenantId
 from kernel.job import Job, JobStatus, Step, StepState
 from kernel.language_model import Call, Reply, Schema, Spent, Task
 from kernel.memory import Answer
 from kernel.sample import Message
+from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
+from tests.memory_store import (
+    MemoryElders,
+    MemoryFamilies,
+    MemoryFiles,
+    MemoryJobs,
+    MemoryReplies,
+    MemoryVersions,
+)
 
 US, THEM = TenantId("us"), TenantId("them")
 ELDER = ElderId("LXM19580312M")
@@ -48,6 +58,7 @@ class Stores:
     jobs: Any
     versions: Any
     replies: Any
+    files: Any
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +98,18 @@ def _wait_until_it_answers(url: str) -> None:
 @pytest.fixture(params=["memory", "mongo"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
-        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies())
+        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies(), MemoryFiles())
         return
     database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
     create_indexes(database)
+    create_file_indexes(database)
     yield Stores(
         MongoFamilies(database),
         MongoElders(database),
         MongoJobs(database),
         MongoVersions(database),
         MongoReplies(database),
+        MongoFiles(database),
     )
     database.client.drop_database(database.name)
     database.client.close()
@@ -424,3 +437,39 @@ def test_a_memory_that_is_taken_back_leaves_no_call_that_held_its_words(stores: 
     stores.replies.delete(US, ELDER)
     assert stores.replies.calls(US, ELDER) == []
     assert len(stores.replies.calls(THEM, ELDER)) == 1
+
+
+def _training_file(number: int, *elders: ElderId) -> TrainingFile:
+    at = NOON + timedelta(minutes=number)
+    return TrainingFile(id=FileId(f"file-{number}"), name="told.jsonl", size_bytes=3, created_at=at, elders=elders)
+
+
+def test_a_file_comes_back_as_it_was_sent_and_the_newest_stands_first(stores: Stores) -> None:
+    files, large = stores.files, bytes(range(256)) * 2_000  # more than one GridFS chunk
+    files.add(US, _training_file(1), b"one")
+    files.add(US, replace(_training_file(2), size_bytes=len(large)), large)
+    assert files.all(US) == [replace(_training_file(2), size_bytes=len(large)), _training_file(1)]
+    assert files.content(US, FileId("file-1")) == b"one" and files.content(US, FileId("file-2")) == large
+    files.delete(US, FileId("file-2"))
+    files.delete(US, FileId("file-2"))
+    assert [file.id for file in files.all(US)] == ["file-1"]
+
+
+def test_a_file_is_found_by_the_elders_who_were_trained_from_it(stores: Stores) -> None:
+    files, other = stores.files, ElderId("other")
+    files.add(US, _training_file(1), b"one")
+    files.add(US, _training_file(2), b"two")
+    for elder in (ELDER, ELDER, other):
+        files.give(US, FileId("file-1"), elder)
+    assert files.of_elder(US, ELDER) == files.of_elder(US, other) == [_training_file(1, ELDER, other)]
+
+
+def test_another_familys_file_is_not_there(stores: Stores) -> None:
+    files, theirs = stores.files, FileId("file-1")
+    files.add(THEM, _training_file(1, ELDER), b"one")
+    files.delete(US, theirs)
+    assert files.all(US) == files.of_elder(US, ELDER) == []
+    for ask in (files.get, files.content, lambda tenant, file: files.give(tenant, file, ELDER)):
+        with pytest.raises(TrainingFileNotFound):
+            ask(US, theirs)
+    assert files.content(THEM, theirs) == b"one" and files.get(THEM, theirs).elders == (ELDER,)

@@ -29,7 +29,14 @@ from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
 from tests.fakes import MemoryIndex, Reads
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
+from tests.memory_store import (
+    MemoryElders,
+    MemoryFamilies,
+    MemoryFiles,
+    MemoryJobs,
+    MemoryReplies,
+    MemoryVersions,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ELDER = "LXM19580312M"
@@ -79,6 +86,9 @@ class Letters:
     def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
         return [[float(sum(ord(one) % 64 == slot for one in text)) for slot in range(64)] for text in texts]
 
+    def count(self, texts: Sequence[str], *, is_query: bool) -> int:
+        return sum(map(len, texts))
+
 
 class House:
     def __init__(self, folder: Path) -> None:
@@ -90,12 +100,14 @@ class House:
             families=MemoryFamilies(),
             elders=MemoryElders(),
             replies=MemoryReplies(),
+            files=MemoryFiles(),
             jobs=MemoryJobs(),
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),
             doorbell=self.bell,
             engine=self.engine,  # type: ignore[arg-type]
             index=MemoryIndex(Letters()),
+            embedder=Letters(),
             reranker=Reads(),
             teacher=None,
             checks={"engine": self.engine.check},

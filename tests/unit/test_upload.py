@@ -32,6 +32,17 @@ def test_the_exported_form_is_read_back() -> None:
     assert (answers[0].question, answers[0].answer) == ("q", "a")
 
 
+def test_an_answer_of_weight_0_is_not_learnt() -> None:
+    messages = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "not so", "weight": 0},
+        {"role": "user", "content": "really?"},
+        {"role": "assistant", "content": "so", "weight": 1},
+    ]
+    answers = read_answers(_lines({"messages": messages}), max_answer_bytes=LIMIT)
+    assert [(one.question, one.answer) for one in answers] == [("really?", "so")]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
