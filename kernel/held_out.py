@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.language import tokens
+from kernel.retrieval import heard_as
 
 if TYPE_CHECKING:
     from kernel.evaluation import Probe
@@ -23,6 +24,16 @@ NEAR = 0.75  #: of all telling words of both, those that they share
 _ASKING = re.compile(
     r"\b(?:who|whose|when|where|why|how many|how much|how)\b"
     r"|什么时候|什么地方|为什么|哪里|哪儿|哪年|几时|多少|怎么|谁",
+    re.I,
+)
+
+
+#: What may stand around a question and asks nothing.
+_AROUND = re.compile(
+    r"\b(?:please|can you tell me|could you tell me|tell me|i(?: would|['’]d) like to know|i want(?:ed)? to know"
+    r"|do you (?:still )?remember)\b"
+    r"|我?(?:想|很想)(?:知道|听听|问问)|请问|能不能告诉我|能告诉我|告诉我|给我讲讲|跟我讲讲|讲讲|说说看|一直没问过[您你]"
+    r"|[您你]?还?记得|来着",
     re.I,
 )
 
@@ -63,5 +74,6 @@ def _letters(text: str) -> str:
 
 def _words(question: str) -> frozenset[str]:
     """Telling words, and what is asked for: "Who" and "When did you marry?" are two questions."""
-    asking = (match.casefold() for match in _ASKING.findall(question))
-    return frozenset(tokens(question)) | frozenset(f"?{word}" for word in asking)
+    heard = _AROUND.sub(" ", heard_as(question))
+    asking = (match.casefold() for match in _ASKING.findall(heard))
+    return frozenset(tokens(heard)) | frozenset(f"?{word}" for word in asking)

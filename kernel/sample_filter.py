@@ -52,7 +52,7 @@ class SampleFilter:
         for memory in memories.items:
             self._texts[memory.id] += f"{memory.question}\n{memory.answer}\n"
         self._seen: set[tuple[str, ...]] = set()
-        self._grounded: dict[tuple[str, str], bool] = {}
+        self._naming: dict[str, bool] = {}
         self._faulty: defaultdict[Fault, list[Sample]] = defaultdict(list)
 
     @property
@@ -89,14 +89,20 @@ class SampleFilter:
     def _fault_of_composed(self, sample: Sample, asked: Sequence[str]) -> Fault | None:
         text = sample.completion
         source = "\n".join([self._name, *asked, *(self._texts[id] for id in sample.memory_ids)])
-        if (text, source) not in self._grounded:
-            found = unsupported(text, source, language=self._language, finder=self._finder)
-            self._grounded[text, source] = not found
-        if not self._grounded[text, source]:
+        if self._names_something(text) and self._unsupported(text, source):
             return Fault.UNGROUNDED
         if detect_language(text, self._language) != self._language:
             return Fault.LANGUAGE
         return Fault.PERSON if self._is_about_the_elder(text) else None
+
+    def _names_something(self, text: str) -> bool:
+        """Most admissions and greetings do not: their questions need not be read."""
+        if text not in self._naming:
+            self._naming[text] = bool(self._unsupported(text, ""))
+        return self._naming[text]
+
+    def _unsupported(self, text: str, source: str) -> list[str]:
+        return unsupported(text, source, language=self._language, finder=self._finder)
 
     def _is_about_the_elder(self, text: str) -> bool:
         if _ABOUT_THE_ELDER.search(text):

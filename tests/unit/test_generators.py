@@ -90,7 +90,9 @@ class Life:
         self.words = PROMPTS[language]
         self.language = language
 
-    def samples(self, asked: tuple[Questions, ...] = (), **counts: float) -> Samples:
+    def samples(
+        self, asked: tuple[Questions, ...] = (), *, held_out: HeldOut | None = None, **counts: float
+    ) -> Samples:
         return make_samples(
             self.memories,
             self.notes,
@@ -98,7 +100,7 @@ class Life:
             self.bio,
             self.graph,
             asked=asked,
-            held_out=HeldOut([]),
+            held_out=held_out or HeldOut([]),
             retriever=self,  # type: ignore[arg-type]
             finder=FINDER,
             prompts=PROMPTS,
