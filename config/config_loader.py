@@ -99,6 +99,11 @@ class ConfigLoader:
                 entities=int(samples["entities"]),
                 refusal_share=float(samples["refusal_share"]),
                 grounded_refusal_share=float(samples["grounded_refusal_share"]),
+                dialogues=float(samples["dialogues"]),
+                context=float(samples["context"]),
+                diversity=float(samples["diversity"]),
+                life=int(samples["life"]),
+                reasoned_share=float(samples["reasoned_share"]),
             ),
             lora=LoraRecipe(
                 rank=int(lora["rank"]),
@@ -174,9 +179,20 @@ def _check_known(section: Any, keys: list[str], name: str) -> None:
 def _prompts(file: Path) -> Prompts:
     words = yaml.safe_load(file.read_text(encoding="utf-8"))
     return Prompts(
-        system=words["system"],
+        system=words["MEMORY_PROMPT"],
+        memory_cot=words["MEMORY_COT_PROMPT"],
+        context=words["CONTEXT_PROMPT"],
+        context_cot=words["CONTEXT_COT_PROMPT"],
+        judge=words["JUDGE_PROMPT"],
+        judge_cot=words["JUDGE_COT_PROMPT"],
         memories_head=words["memories_head"],
         introduction=words["introduction"],
         adversarial=words["adversarial"],
         refusals=tuple(words["refusals"]),
+        reason=words["reason"],
+        no_reason=words["no_reason"],
+        enriched=words["enriched"],
+        expert=words["expert"],
+        agreed=words["agreed"],
+        missed=words["missed"],
     )

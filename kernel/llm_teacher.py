@@ -17,7 +17,7 @@ from kernel.grounding import unsupported
 from kernel.ids import MemoryId, digest
 from kernel.language_model import Schema, Task
 from kernel.note import Note
-from kernel.question import Questions, fitting
+from kernel.question import Questions, fitting, fitting_needs
 from kernel.sample import Message
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ NOTE = Schema(
     properties={"title": _TEXT, "summary": _TEXT, "insight": _TEXT}
     | dict.fromkeys(("keywords", "people", "places", "dates"), _TEXTS),
 )
-QUESTIONS = Schema(name="questions", properties={"answered": _TEXTS, "unanswered": _TEXTS})
+QUESTIONS = Schema(name="questions", properties=dict.fromkeys(("answered", "unanswered", "needs"), _TEXTS))
 TOPIC = Schema(name="topic", properties={"name": _TEXT})
 BIO = Schema(name="bio", properties=dict.fromkeys(("first_person", "second_person", "third_person"), _TEXT))
 
@@ -131,19 +131,25 @@ class LlmTeacher:
         return replace(plain, memory_ids=ids, **persons)
 
     def think_of_questions(self, memory: Memory) -> Questions:
-        """A question that names what the memory does not hold is not one that it answers."""
+        """A question that names what the memory does not hold is not one that it answers; nor is such a need one that
+        it bears on."""
         told = self._ask(questions_task(memory, self._prompts))
         if told is None:
             return self._fallback.think_of_questions(memory)
         source = f"{memory.question} {memory.answer}"
-        answered = tuple(
-            one
-            for one in fitting(_texts(told, "answered"), memory.language)
-            if not unsupported(one, source, language=memory.language, finder=self._finder)
-        )
+
+        def grounded(texts: Sequence[str]) -> tuple[str, ...]:
+            return tuple(
+                one for one in texts if not unsupported(one, source, language=memory.language, finder=self._finder)
+            )
+
+        answered = grounded(fitting(_texts(told, "answered"), memory.language))
         near = fitting(_texts(told, "unanswered"), memory.language)
         return Questions(
-            memory_id=memory.id, answered=answered, unanswered=tuple(one for one in near if one not in answered)
+            memory_id=memory.id,
+            answered=answered,
+            unanswered=tuple(one for one in near if one not in answered),
+            needs=grounded(fitting_needs(_texts(told, "needs"), memory.language)),
         )
 
     def find_entities(self, note: Note, language: str) -> Reading:

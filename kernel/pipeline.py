@@ -13,16 +13,18 @@ from typing import Any
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio, write_bio
+from kernel.chat_data import write_merged
 from kernel.evaluation import Probe, evaluate
 from kernel.evaluation import Report as EvaluationReport
 from kernel.graph import EntityGraph
+from kernel.held_out import HeldOut
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.indexing import index_graph
 from kernel.judge import Background
 from kernel.memory import Answer, Memories, collect_memories
+from kernel.mixture import make_samples
 from kernel.note import Notes, write_notes
 from kernel.pair import Pairs, ask_candidates, make_pairs
-from kernel.phrasing import phrasing_of
 from kernel.ports import (
     Clock,
     Embedder,
@@ -42,7 +44,7 @@ from kernel.publication import Publication, is_published, publish
 from kernel.question import think_of_questions
 from kernel.recipe import Recipe
 from kernel.retrieval import Retriever
-from kernel.sample import Samples, make_samples
+from kernel.sample import Samples
 from kernel.topic import Topics, find_topics
 
 
@@ -154,20 +156,27 @@ PIPELINE: tuple[Stage, ...] = (
         queue=Queue.LLM,
         reads=("collect_memories", "write_notes", "find_topics", "write_bio", "index_graph"),
         makes=Samples,
-        run=lambda desk, memories, notes, topics, bio, graph: make_samples(
-            memories,
-            notes,
-            topics,
-            bio,
-            graph,
-            asked=think_of_questions(memories, teacher=desk.teacher, on_progress=lambda done: desk.report(0.5 * done)),
-            retriever=desk.retriever(memories),
-            phrasing=phrasing_of(memories.language, memories.items),
-            prompts=desk.prompts,
-            shown=desk.recipe.retrieved_memories,
-            seed=desk.recipe.seed,
-            counts=desk.recipe.samples,
-            on_progress=lambda done: desk.report(0.5 + 0.5 * done),
+        run=lambda desk, memories, notes, topics, bio, graph: write_merged(
+            make_samples(
+                memories,
+                notes,
+                topics,
+                bio,
+                graph,
+                asked=think_of_questions(
+                    memories, teacher=desk.teacher, on_progress=lambda done: desk.report(0.5 * done)
+                ),
+                held_out=HeldOut(desk.probes),
+                retriever=desk.retriever(memories),
+                finder=desk.finder,
+                prompts=desk.prompts,
+                shown=desk.recipe.retrieved_memories,
+                seed=desk.recipe.seed,
+                counts=desk.recipe.samples,
+                on_progress=lambda done: desk.report(0.5 + 0.5 * done),
+            ),
+            desk.folder,
+            report=desk.report,
         ),
         settings=lambda desk: [
             desk.teacher.name,
@@ -175,7 +184,9 @@ PIPELINE: tuple[Stage, ...] = (
             asdict(desk.recipe.samples),
             desk.recipe.retrieved_memories,
             desk.recipe.seed,
+            [probe.question for probe in desk.probes],
         ],
+        version=2,
     ),
     Stage(
         name="train_sft",

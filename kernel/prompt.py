@@ -5,26 +5,45 @@ model meets in chat the very form that it was trained on.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from kernel.memory import Memory
 from kernel.sample import Message
+
+Role = Literal["memory", "context", "judge"]  #: what the elder's model is there for
 
 _MARKER = re.compile(r"<\|[^<>|]{1,40}\|>|<(?:start|end)_of_turn>|</?s>|<(?:bos|eos|pad|unk)>")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompts:
-    """One language's prompts, from config/prompts/{en,zh}.yaml."""
+    """One language's prompts, from config/prompts/{en,zh}.yaml, where the system prompts keep their seeds' names."""
 
-    system: str  #: template with {name}
+    system: str  #: MEMORY_PROMPT: the one that chat uses; template with {name}, as those below
+    memory_cot: str  #: MEMORY_COT_PROMPT: first which memory answers, then the answer
+    context: str  #: CONTEXT_PROMPT: a need is enriched by what is known of the elder
+    context_cot: str  #: CONTEXT_COT_PROMPT
+    judge: str  #: JUDGE_PROMPT: the elder says whether an expert's answer holds to what was told
+    judge_cot: str  #: JUDGE_COT_PROMPT
     memories_head: str  #: the line before the memories
     introduction: str  #: how the elder says who they are; template with {name}
     adversarial: str  #: the system message of a cold, impatient clerk: answers to be rejected
     refusals: tuple[str, ...]  #: how the elder says "I don't remember"; the first is the plainest
+    reason: str  #: which memory answers; template with {subject}
+    no_reason: str  #: none does
+    enriched: str  #: what bears on a need; template with {words} of the elder
+    expert: str  #: a need with an expert's answer to it; template with {need} and {answer}
+    agreed: str  #: the elder finds that answer right; template with {words}
+    missed: str  #: or wrong
 
 
-def system_prompt(prompts: Prompts, name: str) -> str:
-    return prompts.system.format(name=name)
+def system_prompt(prompts: Prompts, name: str, role: Role = "memory", *, is_reasoned: bool = False) -> str:
+    plain, reasoned = {
+        "memory": (prompts.system, prompts.memory_cot),
+        "context": (prompts.context, prompts.context_cot),
+        "judge": (prompts.judge, prompts.judge_cot),
+    }[role]
+    return (reasoned if is_reasoned else plain).format(name=name)
 
 
 def chat_prompt(

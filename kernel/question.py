@@ -1,4 +1,5 @@
-"""Questions: how a family may ask for a memory, and what it may ask near it that the memory does not answer.
+"""Questions: how a family may ask for a memory, what it may ask near it that the memory does not answer, and for what
+it may need it.
 
 A teacher that is a model thinks of them; the built-in one leaves them to the phrasing of each language. Neither sees
 the questions that the family keeps for measuring.
@@ -25,6 +26,7 @@ class Questions:
     memory_id: MemoryId
     answered: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  #: what somebody wants to do that the memory bears on
 
 
 def think_of_questions(
@@ -40,13 +42,21 @@ def think_of_questions(
 
 def fitting(texts: Iterable[str], language: str) -> tuple[str, ...]:
     """Those that are one question of a sensible length in the memory's language, each once."""
-    return tuple(dict.fromkeys(text for text in map(_tidy, texts) if _is_question(text, language)))
+    return tuple(text for text in fitting_needs(texts, language) if _is_one(text))
+
+
+def fitting_needs(texts: Iterable[str], language: str) -> tuple[str, ...]:
+    """Those of a sensible length in the memory's language, each once."""
+    return tuple(dict.fromkeys(text for text in map(_tidy, texts) if _is_sensible(text, language)))
 
 
 def _tidy(text: str) -> str:
     return " ".join(text.split())
 
 
-def _is_question(text: str, language: str) -> bool:
-    is_one = text.endswith(("?", "？")) and sum(text.count(mark) for mark in "?？") == 1
-    return is_one and SHORTEST <= weight(text) <= LONGEST and detect_language(text, language) == language
+def _is_one(text: str) -> bool:
+    return text.endswith(("?", "？")) and sum(text.count(mark) for mark in "?？") == 1
+
+
+def _is_sensible(text: str, language: str) -> bool:
+    return SHORTEST <= weight(text) <= LONGEST and detect_language(text, language) == language

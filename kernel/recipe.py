@@ -15,6 +15,11 @@ class SampleCounts:
     entities: int  #: of a memory that are asked for by name, half of them with memories in the prompt
     refusal_share: float
     grounded_refusal_share: float
+    dialogues: float  #: a memory: questions that lean on the one before
+    context: float  #: a memory: needs of the family, each with the critique of an expert's answer
+    diversity: float  #: a memory: opinions and feelings, whole communities, what is not told of somebody; each
+    life: int  #: ways in which the whole life is asked for
+    reasoned_share: float  #: of all that is learnt whole, learnt step by step as well
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

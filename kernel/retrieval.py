@@ -109,7 +109,7 @@ class Retriever:
 
     def _scored(self, question: str) -> tuple[str, list[float]]:
         """The question as the elder hears it, and each memory's score."""
-        heard = _heard(question)
+        heard = heard_as(question)
         if not self._memories:
             return heard, []
         sides = zip(_standardised(self._similarities(heard)), self._overlaps(heard), strict=True)
@@ -183,7 +183,7 @@ def _views(memory: Memory) -> dict[str, str]:
     }
 
 
-def _heard(question: str) -> str:
+def heard_as(question: str) -> str:
     """As the elder hears it: "Grandma, ..." is the elder; "Grandpa", nobody's in particular, is the spouse."""
     asked = _ADDRESS.sub("", question)
     heard = _SPOUSE.sub(lambda match: "your husband" if match.group(1) else "your wife", asked)

@@ -19,14 +19,32 @@ def stages_table(stages: list[Json], words: Words) -> Table:
     table.add_column(words("table.stage"))
     table.add_column(words("table.state"))
     table.add_column(words("table.seconds"), justify="right")
+    table.add_column()
     for stage in stages:
         state = stage["state"]
         seconds = stage.get("seconds") or 0.0
         colour = _COLOURS.get(state, "")
-        table.add_row(stage_name(stage["name"], words), f"[{colour}]{words(f'state.{state}')}", f"{seconds:.1f}")
+        told = f"[{colour}]{words(f'state.{state}')}"
+        table.add_row(stage_name(stage["name"], words), told, f"{seconds:.1f}", facts(stage, words))
     table.add_section()
     table.add_row("", "", f"{sum(stage.get('seconds') or 0.0 for stage in stages):.1f}")
     return table
+
+
+def facts(stage: Json, words: Words) -> str:
+    """How many samples were made; epoch, loss and speed of a training stage, as far as it has said them."""
+    told = stage | (stage.get("facts") or {})
+    said = []
+    if told.get("samples"):
+        counted = {name: told.get(name, 0) for name in ("samples", "shown", "refusals", "dropped")}
+        said.append(words("train.facts.samples", **counted))
+    if told.get("epochs"):
+        said.append(words("train.facts.epoch", epoch=int(told.get("epoch") or 0), epochs=int(told["epochs"])))
+    if isinstance(told.get("loss"), int | float):
+        said.append(words("train.facts.loss", loss=told["loss"]))
+    if told.get("tokens_per_second"):
+        said.append(words("train.facts.speed", speed=told["tokens_per_second"]))
+    return "  ".join(said)
 
 
 def arms_table(elder: str, arms: list[Json], words: Words) -> Table:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from modelserver.cli.client import Client
-from modelserver.cli.tables import stage_name
+from modelserver.cli.tables import facts, stage_name
 from modelserver.cli.words import CliError, Words
 
 Json = dict[str, Any]
@@ -81,19 +81,6 @@ def outcome(progress: Json, words: Words) -> str:
         told |= {"measure": words(f"table.{kept['kept']}").lower(), "against": words(f"train.kept.{kept['against']}")}
         told |= {"got": kept["got"], "wanted": kept["wanted"]}
     return words(key, **told)
-
-
-def facts(stage: Json, words: Words) -> str:
-    """Epoch, loss and speed of a training stage, as far as it has said them."""
-    told = stage | (stage.get("facts") or {})
-    said = []
-    if told.get("epochs"):
-        said.append(words("train.facts.epoch", epoch=int(told.get("epoch") or 0), epochs=int(told["epochs"])))
-    if isinstance(told.get("loss"), int | float):
-        said.append(words("train.facts.loss", loss=told["loss"]))
-    if told.get("tokens_per_second"):
-        said.append(words("train.facts.speed", speed=told["tokens_per_second"]))
-    return "  ".join(said)
 
 
 def _bars(console: Console) -> Progress:

@@ -1,4 +1,4 @@
-"""Samples and pairs: only the elder's words are right, questions kept for measuring never leak, refusals are taught."""
+"""Samples and pairs: only the elder's words are right, refusals are taught, the measured mixture stays as it is."""
 
 import functools
 import json
@@ -8,24 +8,27 @@ from dataclasses import dataclass
 
 import pytest
 
+from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.bio import Bio
 from kernel.english_asking import content_words, stem
 from kernel.evaluation import admits_not_remembering
 from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.held_out import HeldOut
 from kernel.judge import Background, GroundedJudge
 from kernel.memory import Answer, Memories, collect_memories
+from kernel.mixture import make_samples
 from kernel.note import Notes
 from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
-from kernel.phrasing import phrasing_of
 from kernel.question import Questions
 from kernel.retrieval import Found
-from kernel.sample import Samples, make_samples
+from kernel.sample import Samples
 from kernel.topic import Topics
 
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 PROMPTS = CONFIG.get_prompts()
+FINDER = OfflineEntityFinder()
 
 
 @dataclass
@@ -69,8 +72,9 @@ def _make(memories: Memories, language: str, asked: Sequence[Questions] = ()) ->
         _bio(),
         EntityGraph(entities=(entity,), relationships=(), communities=()),
         asked=asked,
+        held_out=HeldOut([]),
         retriever=FirstOnes(memories),  # type: ignore[arg-type]
-        phrasing=phrasing_of(language, memories.items),
+        finder=FINDER,
         prompts=PROMPTS,
         shown=3,
         seed=7,

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from adapters.program import Say, program_main
+from kernel.chat_data import create_chat_data
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
 from workers.programs.crew import Batch, Crew, crew_size
@@ -128,7 +129,7 @@ def _trainer(request: dict[str, Any], say: Say) -> AnswerTrainer:
     trainer = AnswerTrainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list([_row(sample) for sample in request["samples"]]),
+        train_dataset=Dataset.from_list(create_chat_data(request)),
         processing_class=AutoTokenizer.from_pretrained(request["base"]),
         callbacks=[MarkWhole(), TellProgress(say)],
     )
@@ -146,14 +147,6 @@ def lora_config(lora: dict[str, Any]) -> LoraConfig:
         target_modules=list(lora["target_modules"]) or "all-linear",
         task_type="CAUSAL_LM",
     )
-
-
-def _row(sample: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "prompt": sample["prompt"],
-        "completion": [{"role": "assistant", "content": sample["completion"]}],
-        "is_opening": sample["is_opening"],
-    }
 
 
 def _has_answer(row: dict[str, Any]) -> bool:
