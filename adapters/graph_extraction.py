@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from adapters.program import Say
-from kernel.extraction import STRONGEST
+from kernel.entity_extraction import STRONGEST
 from kernel.graph import EntityType
 from kernel.language import detect_language, sentences
 

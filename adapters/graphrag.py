@@ -17,7 +17,7 @@ from adapters.program import run_program
 from kernel.graph import Community, Entity, EntityGraph, EntityType, Relationship
 
 if TYPE_CHECKING:
-    from kernel.extraction import Reading
+    from kernel.entity_extraction import Reading
     from kernel.note import Notes
     from kernel.ports import Report
 

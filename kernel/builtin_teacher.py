@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
-from kernel.extraction import Reading
+from kernel.entity_extraction import Reading
 from kernel.graph import EntityType
 from kernel.ids import MemoryId
 from kernel.language import content_words, sentences, years

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel.extraction import read_notes
+from kernel.entity_extraction import read_notes
 from kernel.timeline import find_happenings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
 from kernel.errors import TeacherGarbled, TeacherRefused
-from kernel.extraction import EXTRACTION, Reading, believed
+from kernel.entity_extraction import EXTRACTION, Reading, believed
 from kernel.grounding import unsupported
 from kernel.ids import MemoryId, digest
 from kernel.language_model import Schema, Task

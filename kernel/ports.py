@@ -13,7 +13,7 @@ from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.evaluation import Probe
-from kernel.extraction import Reading
+from kernel.entity_extraction import Reading
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step

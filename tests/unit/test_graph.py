@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from kernel.extraction import Reading
+from kernel.entity_extraction import Reading
 from kernel.graph import Community, Entity, EntityGraph, EntityType, Relationship
 from kernel.ids import MemoryId
 from kernel.indexing import index_graph

@@ -11,7 +11,7 @@ from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.elder import Consent, Elder
 from kernel.errors import BudgetSpent, Cancelled, ConsentMissing, TeacherGarbled, TeacherRefused, TeacherUnavailable
-from kernel.extraction import read_notes
+from kernel.entity_extraction import read_notes
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Job, JobStatus
 from kernel.kept_model import Budget, KeptModel
