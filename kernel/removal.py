@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, Replies, VectorIndex
+from kernel.ports import Elders, GoldenSets, Replies, VectorIndex
 
 
-def take_back_answer(tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies) -> None:
-    """The answer, and every reply of a teacher that held its words. Raises ElderNotFound, AnswerNotFound."""
+def take_back_answer(
+    tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies, golden: GoldenSets
+) -> None:
+    """The answer, every reply of a teacher that held its words, and what a person made of them.
+
+    Raises ElderNotFound, AnswerNotFound.
+    """
     known = elders.get(tenant, elder)
     found = [one for one in elders.answers(tenant, elder) if one.id == answer]
     memories = collect_memories(found, elder_name=known.name, language=known.language)
     elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
+        golden.forget(tenant, elder, memory.id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +43,7 @@ def remove_elder(
     *,
     elders: Elders,
     replies: Replies,
+    golden: GoldenSets,
     models: ModelManager,
     index: VectorIndex,
 ) -> Receipt:
@@ -45,6 +52,7 @@ def remove_elder(
     models.refuse_while_training(tenant, elder)
     answers = elders.remove_words(tenant, elder)
     replies.delete(tenant, elder)
+    golden.delete(tenant, elder)
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)

@@ -11,7 +11,9 @@ from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
+from adapters.left_brains import LeftBrains
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -27,6 +29,7 @@ from kernel.ports import (
     Elders,
     Engine,
     Families,
+    GoldenSets,
     Jobs,
     LanguageModel,
     Replies,
@@ -50,6 +53,7 @@ class Services:
     families: Families
     elders: Elders
     replies: Replies
+    golden: GoldenSets
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
@@ -65,6 +69,10 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index, self.reranker))
+
+    @property
+    def left_brains(self) -> LeftBrains:
+        return LeftBrains(jobs=self.jobs, artifacts=self.artifacts)
 
     @property
     def models(self) -> ModelManager:
@@ -133,6 +141,7 @@ def open_services(settings: Settings) -> Services:
         families=MongoFamilies(database),
         elders=MongoElders(database),
         replies=MongoReplies(database),
+        golden=MongoGoldenSets(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),

@@ -71,6 +71,7 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
         known,
         elders=services.elders,
         replies=services.replies,
+        golden=services.golden,
         models=services.models,
         index=services.index,
     )
@@ -125,7 +126,14 @@ def list_answers(
 def delete_answer(request: Request, elder: str, answer: str, services: Provided, tenant: Family) -> AnswerDeleted:
     """Chat and the next training do without it; what was trained before knows it until then."""
     known = services.elders.get(tenant, elder_id(elder))
-    take_back_answer(tenant, known.id, AnswerId(answer), elders=services.elders, replies=services.replies)
+    take_back_answer(
+        tenant,
+        known.id,
+        AnswerId(answer),
+        elders=services.elders,
+        replies=services.replies,
+        golden=services.golden,
+    )
     is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
     return AnswerDeleted(
         elder_id=known.id,

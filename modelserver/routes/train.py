@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 from kernel import errors
 from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
 from kernel.ids import ElderId, JobId, TenantId, elder_id
-from kernel.job import Event, Job, JobStatus, Step
-from kernel.pipeline import PIPELINE, STAGE_NAMES
+from kernel.job import Brain, Event, Job, JobStatus, Step
+from kernel.left_brain_pipeline import PIPELINES
 from kernel.progress_tracker import ProgressTracker, eta_words
 from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
@@ -40,7 +40,8 @@ _KEPT = {
 def start(request: Request, wanted: StartTraining, services: Provided, tenant: Family) -> TrainingStarted:
     elder = services.elders.get(tenant, elder_id(wanted.elder_id))
     _check_memories(services, tenant, elder.id)
-    if services.settings.is_teacher_remote and elder.consent is None:
+    brain = Brain(wanted.brain)
+    if _asks_elsewhere(services, tenant, elder.id, brain) and elder.consent is None:
         raise ConsentMissing(elder=elder.id)
     now = services.clock()
     job = Job(
@@ -50,15 +51,16 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
         elder_name=wanted.elder_name.strip() or elder.name,
         status=JobStatus.QUEUED,
         force_retrain=wanted.force_retrain,
-        steps=tuple(Step(name=name) for name in STAGE_NAMES),
+        steps=tuple(Step(name=stage.name) for stage in PIPELINES[brain]),
         created_at=now,
         updated_at=now,
+        brain=brain,
     )
     services.jobs.add(tenant, job)
     services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
     words = _STARTED
     try:
-        services.doorbell.ring(tenant, job.id, PIPELINE[0].queue)
+        services.doorbell.ring(tenant, job.id, PIPELINES[brain][0].queue)
     except QueueUnavailable:
         words = _KEPT
         log.warning("doorbell.unavailable", job=job.id)
@@ -72,7 +74,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family) -> Q
     base = services.config.get_current_model(known.language, wanted=known.base_model)
     quoted = quote_training(
         memories_of(services.elders, tenant, known.id),
-        model=services.teacher.name if services.teacher else "",
+        model=services.teacher.name if services.teacher and not _is_retired(services, tenant, known.id) else "",
         prompts=services.config.get_teacher_prompts(),
         replies=services.replies,
         tenant=tenant,
@@ -94,7 +96,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family) -> Q
 def progress(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.get(tenant, JobId(job_id))
     past = services.jobs.of_elder(tenant, job.elder)
-    return _progress(job, ProgressTracker(past), language_of(request))
+    return _progress(job, ProgressTracker(past, brain=job.brain), language_of(request))
 
 
 @router.get("/events/{job_id}")
@@ -111,7 +113,7 @@ async def events(request: Request, job_id: str, services: Provided, tenant: Fami
 @router.post("/cancel/{job_id}")
 def cancel(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.request_cancel(tenant, JobId(job_id), now=services.clock())
-    return _progress(job, ProgressTracker(), language_of(request))
+    return _progress(job, ProgressTracker(brain=job.brain), language_of(request))
 
 
 def _check_memories(services: Services, tenant: TenantId, elder: ElderId) -> None:
@@ -121,11 +123,23 @@ def _check_memories(services: Services, tenant: TenantId, elder: ElderId) -> Non
         raise TooFewMemories(have=have, need=need, missing=need - have)
 
 
+def _asks_elsewhere(services: Services, tenant: TenantId, elder: ElderId, brain: Brain) -> bool:
+    """A left brain is taught by a teacher; it takes the place of one only where it is used."""
+    if not services.settings.is_teacher_remote:
+        return False
+    return brain is Brain.LEFT or not _is_retired(services, tenant, elder)
+
+
+def _is_retired(services: Services, tenant: TenantId, elder: ElderId) -> bool:
+    return services.settings.teacher_retired and services.left_brains.in_use(tenant, elder) is not None
+
+
 def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
     now = tracker.progress(job)
     return ProgressOut(
         job_id=job.id,
         elder_id=job.elder,
+        brain=job.brain.value,
         status=job.status.value,
         progress=now.percent,
         current_epoch=now.current_epoch,
@@ -160,7 +174,8 @@ def _error(job: Job, language: str) -> ErrorOut | None:
 
 
 async def _events(services: Services, tenant: TenantId, job: Job, after: int, language: str) -> AsyncIterator[str]:
-    tracker = ProgressTracker(await run_in_threadpool(services.jobs.of_elder, tenant, job.elder))
+    past = await run_in_threadpool(services.jobs.of_elder, tenant, job.elder)
+    tracker = ProgressTracker(past, brain=job.brain)
     last, quiet = "", 0.0
     while True:
         try:

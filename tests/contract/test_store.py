@@ -14,6 +14,7 @@ import pymongo
 import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
@@ -27,13 +28,14 @@ from kernel.errors import (
     StoreUnavailable,
 )
 from kernel.evaluation import ArmScore, Probe
+from kernel.extraction import Extract
 from kernel.ids import AnswerId, ElderId, JobId, MemoryId, ModelName, TenantId
-from kernel.job import Job, JobStatus, Step, StepState
+from kernel.job import Brain, Job, JobStatus, Step, StepState
 from kernel.language_model import Call, Reply, Schema, Spent, Task
 from kernel.memory import Answer
 from kernel.sample import Message
 from kernel.version import ModelVersion
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryGoldenSets, MemoryJobs, MemoryReplies, MemoryVersions
 
 US, THEM = TenantId("us"), TenantId("them")
 ELDER = ElderId("LXM19580312M")
@@ -48,6 +50,7 @@ class Stores:
     jobs: Any
     versions: Any
     replies: Any
+    golden: Any
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,9 @@ def _wait_until_it_answers(url: str) -> None:
 @pytest.fixture(params=["memory", "mongo"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
-        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies())
+        yield Stores(
+            MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies(), MemoryGoldenSets()
+        )
         return
     database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
     create_indexes(database)
@@ -97,6 +102,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         MongoJobs(database),
         MongoVersions(database),
         MongoReplies(database),
+        MongoGoldenSets(database),
     )
     database.client.drop_database(database.name)
     database.client.close()
@@ -424,3 +430,27 @@ def test_a_memory_that_is_taken_back_leaves_no_call_that_held_its_words(stores: 
     stores.replies.delete(US, ELDER)
     assert stores.replies.calls(US, ELDER) == []
     assert len(stores.replies.calls(THEM, ELDER)) == 1
+
+
+def test_a_job_keeps_which_brain_it_trains_and_one_live_job_holds_for_both(stores: Stores) -> None:
+    left = replace(_job(), brain=Brain.LEFT)
+    stores.jobs.add(US, left)
+    assert stores.jobs.get(US, left.id).brain is Brain.LEFT
+    with pytest.raises(JobRunning):
+        stores.jobs.add(US, _job("j2"))
+
+
+def test_a_golden_set_is_one_elders_of_one_family_and_goes_line_by_line_or_whole(stores: Stores) -> None:
+    boat = Extract(title="The boat", people=("Edwin",))
+    for tenant in (US, THEM):
+        stores.golden.approve(tenant, ELDER, MemoryId("m1"), Extract(title="An older word"))
+        stores.golden.approve(tenant, ELDER, MemoryId("m1"), boat)
+        stores.golden.approve(tenant, ELDER, MemoryId("m2"), Extract())
+    assert stores.golden.of_elder(US, ELDER) == {"m1": boat, "m2": Extract()}
+    assert stores.golden.of_elder(US, ElderId("other")) == {}
+    stores.golden.forget(US, ELDER, MemoryId("m2"))
+    stores.golden.forget(US, ELDER, MemoryId("never"))
+    assert stores.golden.of_elder(US, ELDER) == {"m1": boat}
+    stores.golden.delete(US, ELDER)
+    assert stores.golden.of_elder(US, ELDER) == {}
+    assert len(stores.golden.of_elder(THEM, ELDER)) == 2

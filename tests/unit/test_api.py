@@ -25,7 +25,7 @@ from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
 from tests.fakes import MemoryIndex, Reads
-from tests.memory_store import MemoryElders, MemoryFamilies, MemoryJobs, MemoryReplies, MemoryVersions
+from tests.memory_store import MemoryElders, MemoryFamilies, MemoryGoldenSets, MemoryJobs, MemoryReplies, MemoryVersions
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ELDER = "LXM19580312M"
@@ -86,6 +86,7 @@ class House:
             families=MemoryFamilies(),
             elders=MemoryElders(),
             replies=MemoryReplies(),
+            golden=MemoryGoldenSets(),
             jobs=MemoryJobs(),
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),

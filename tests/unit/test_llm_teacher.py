@@ -23,7 +23,7 @@ from kernel.question import think_of_questions
 from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
-from tests.memory_store import MemoryElders, MemoryReplies
+from tests.memory_store import MemoryElders, MemoryGoldenSets, MemoryReplies
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
@@ -297,6 +297,8 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         replies=replies,
         budget=Budget(),
         clock=lambda: NOON,
+        words={},
+        left_brain=None,
     )
     job = Job(
         id=JobId("j"),
@@ -314,7 +316,7 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         """While the model thinks about the first."""
         for one in answers.answers(US, ELDER):
             if one.answer == BOAT:
-                take_back_answer(US, ELDER, one.id, elders=answers, replies=replies)
+                take_back_answer(US, ELDER, one.id, elders=answers, replies=replies, golden=MemoryGoldenSets())
         return NOTE
 
     model.replies = take_back
