@@ -18,10 +18,11 @@ from kernel.extraction import SCHEMA, Extract, Extraction, Extractions, HeldOut
 from kernel.extraction_report import ExtractionReport, evaluate_extraction
 from kernel.ids import ElderId, JobId, MemoryId, TenantId
 from kernel.job import Brain, Job, JobStatus
-from kernel.kept_model import Budget
+from kernel.kept_model import Budget, KeptModel
 from kernel.language_model import Reply, Task
 from kernel.left_brain import is_in_place, publish_left_brain
 from kernel.left_brain_teacher import LeftBrainTeacher
+from kernel.llm_teacher import note_task
 from kernel.memory import Answer, collect_memories
 from kernel.note import write_notes
 from kernel.sample import Message
@@ -197,6 +198,26 @@ def test_a_left_brain_is_asked_in_a_few_words_and_only_what_the_memory_holds_is_
     assert note.summary == built_in.write_note(MEMORIES.items[0]).summary
     model.said = TeacherGarbled(reason="a reply that was cut off")
     assert write_notes(MEMORIES, teacher=teacher).items[0] == built_in.write_note(MEMORIES.items[0])
+
+
+def test_the_log_of_a_call_holds_what_was_told_the_context_and_what_the_teacher_said() -> None:
+    replies, said = MemoryReplies(), {**SAID, "insight": ""}
+    model = KeptModel(
+        Model(said),  # type: ignore[arg-type]
+        replies,
+        tenant=US,
+        elder=ELDER,
+        job=JobId("j"),
+        budget=Budget(),
+        may_ask=lambda task: None,
+        clock=lambda: NOON,
+    )
+    task = note_task(MEMORIES.items[0], CONFIG.get_teacher_prompts())
+    model.reply(task, pause=lambda seconds: None)
+    [call] = replies.calls(US, ELDER)
+    assert call.task.messages[-1].content == MEMORIES.items[0].source
+    assert call.task.messages[:-1] == task.messages[:-1] and len(call.task.messages[0].content) > 200
+    assert call.reply.value == said and call.model == "own/left brain"
 
 
 def test_a_retired_teacher_is_asked_for_no_note_but_to_teach_the_left_brain() -> None:
