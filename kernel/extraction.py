@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -92,10 +92,9 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extractions:
-    language: str
+    """What is taught."""
+
     taught: tuple[Extraction, ...]
-    held_out: tuple[HeldOut, ...]
-    small_talk: tuple[Extraction, ...]  #: held out, too
 
     def as_samples(self) -> Samples:
         return Samples(
@@ -111,7 +110,51 @@ class Extractions:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldOuts:
+    """What is measured with."""
+
+    memories: tuple[HeldOut, ...]
+    small_talk: tuple[Extraction, ...]
+
+
 def collect_extractions(
+    memories: Memories,
+    notes: Notes,
+    *,
+    calls: Sequence[Call],
+    reviewed: Collection[MemoryId],
+    words: Mapping[str, ExtractionWords],
+    finder: EntityFinder,
+    seed: int,
+    max_tokens: int,
+    on_progress: Callable[[float], None] = lambda fraction: None,
+) -> Extractions:
+    """Of the memories that are not held out, nor share a sentence with one that is; and of small talk.
+
+    `calls`: the teacher's log. `reviewed`: the golden set's memories. `max_tokens`: of a sample; a longer one, which
+    would teach JSON that breaks off, is left out. `on_progress(fraction)` before each memory.
+    """
+    plain = {note.memory_id: note for note in notes.items}
+    logged = latest_notes(calls)
+    apart = held_out_ids([memory.id for memory in memories.items], reviewed)
+    kept_out = {line for memory in memories.items if memory.id in apart for line in _lines(memory)}
+    taught: list[Extraction] = []
+    for number, memory in enumerate(memories.items):
+        on_progress(number / len(memories.items))
+        if memory.id not in apart and not kept_out & _lines(memory):
+            note = _as_held(memory, plain[memory.id], logged.get(memory.id), finder)
+            taught.append(_taught(memory, note, _of(words, memory.language).instruction))
+    rng = random.Random(seed)
+    heard, _ = _small_talk(_of(words, memories.language), seed)
+    asked = [memory for memory in memories.items if memory.id not in apart and memory.question]
+    taught += [*heard, *_chatter(asked, words, heard, rng)]
+    taught = [one for one in taught if weight(one.instruction + one.input + one.output) <= _LETTERS * max_tokens]
+    rng.shuffle(taught)
+    return Extractions(taught=tuple(taught))
+
+
+def hold_out(
     memories: Memories,
     notes: Notes,
     *,
@@ -120,40 +163,34 @@ def collect_extractions(
     words: Mapping[str, ExtractionWords],
     finder: EntityFinder,
     seed: int,
-    max_tokens: int,
-) -> Extractions:
-    """`calls`: the teacher's log. `golden`: what a person reviewed. `max_tokens`: of a sample; a longer one, which
-    would teach JSON that breaks off, is left out."""
-    rng = random.Random(seed)
+) -> HeldOuts:
+    """What `collect_extractions` leaves out. `golden`: what a person reviewed."""
     plain = {note.memory_id: note for note in notes.items}
     logged = latest_notes(calls)
     apart = held_out_ids([memory.id for memory in memories.items], golden)
-    kept_out = {line for memory in memories.items if memory.id in apart for line in _lines(memory)}
-    taught: list[Extraction] = []
-    held_out: list[HeldOut] = []
+    kept = []
     for memory in memories.items:
-        instruction = _of(words, memory.language).instruction
-        note = _as_held(memory, plain[memory.id], logged.get(memory.id), finder)
         if memory.id in apart:
-            said = said_of(memory.id, plain, logged)
-            held_out.append(_held_out(memory, note, instruction, said=said, reviewed=golden.get(memory.id)))
-        elif not kept_out & _lines(memory):
-            taught.append(_taught(memory, note, instruction))
-    taught = [one for one in taught if weight(one.instruction + one.input + one.output) <= _LETTERS * max_tokens]
-    heard, unheard = _small_talk(_of(words, memories.language), rng)
-    asked = [memory for memory in memories.items if memory.id not in apart and memory.question]
-    taught += [*heard, *_chatter(asked, words, heard, rng)]
-    rng.shuffle(taught)
-    return Extractions(
-        language=memories.language, taught=tuple(taught), held_out=tuple(held_out), small_talk=tuple(unheard)
-    )
+            note = _as_held(memory, plain[memory.id], logged.get(memory.id), finder)
+            kept.append(
+                HeldOut(
+                    memory_id=memory.id,
+                    instruction=_of(words, memory.language).instruction,
+                    input=memory.source,
+                    wanted=golden.get(memory.id) or extract_of(note),
+                    is_reviewed=memory.id in golden,
+                    said=said_of(memory.id, plain, logged),
+                )
+            )
+    _, unheard = _small_talk(_of(words, memories.language), seed)
+    return HeldOuts(memories=tuple(kept), small_talk=tuple(unheard))
 
 
-def held_out_ids(ids: Sequence[MemoryId], golden: Mapping[MemoryId, Extract]) -> frozenset[MemoryId]:
+def held_out_ids(ids: Sequence[MemoryId], reviewed: Collection[MemoryId]) -> frozenset[MemoryId]:
     """What a person reviewed, and others up to a fifth of all, chosen by their ids alone: the same whenever asked."""
     wanted = math.ceil(HELD_OUT * len(ids))
-    ranked = sorted(ids, key=lambda one: (one not in golden, digest(one)))
-    return frozenset(ranked[: max(wanted, sum(one in golden for one in ids))])
+    ranked = sorted(ids, key=lambda one: (one not in reviewed, digest(one)))
+    return frozenset(ranked[: max(wanted, sum(one in reviewed for one in ids))])
 
 
 def extraction_prompt(instruction: str, told: str) -> tuple[Message, ...]:
@@ -248,19 +285,6 @@ def _taught(memory: Memory, note: Note, instruction: str) -> Extraction:
     )
 
 
-def _held_out(
-    memory: Memory, note: Note, instruction: str, *, said: Extract | None, reviewed: Extract | None
-) -> HeldOut:
-    return HeldOut(
-        memory_id=memory.id,
-        instruction=instruction,
-        input=memory.source,
-        wanted=reviewed or extract_of(note),
-        is_reviewed=reviewed is not None,
-        said=said,
-    )
-
-
 def _as_held(memory: Memory, note: Note, call: Call | None, finder: EntityFinder) -> Note:
     """The logged reply with what the memory does not hold left out; without one, the note as it is."""
     if call is None or call.outcome is not Outcome.REPLIED:
@@ -268,10 +292,10 @@ def _as_held(memory: Memory, note: Note, call: Call | None, finder: EntityFinder
     return grounded_note(call.reply.value, memory, otherwise=note, teacher=call.model, finder=finder)
 
 
-def _small_talk(words: ExtractionWords, rng: random.Random) -> tuple[list[Extraction], list[Extraction]]:
+def _small_talk(words: ExtractionWords, seed: int) -> tuple[list[Extraction], list[Extraction]]:
     """Those that are taught, and those that are held out."""
     said = list(words.small_talk)
-    rng.shuffle(said)
+    random.Random(seed).shuffle(said)
     nothing = Extract().as_json()
     made = [Extraction(instruction=words.instruction, input=one, output=nothing) for one in said]
     cut = math.ceil(HELD_OUT * len(made))

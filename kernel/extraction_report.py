@@ -18,7 +18,7 @@ from kernel.extraction import LISTS, MAX_TOKENS, SCHEMA, TEXTS, Extract, extract
 from kernel.ids import MemoryId, digest
 
 if TYPE_CHECKING:
-    from kernel.extraction import Extractions, HeldOut
+    from kernel.extraction import HeldOut, HeldOuts
     from kernel.job import Fact
     from kernel.ports import Report, Trainer
     from kernel.recipe import Recipe
@@ -59,12 +59,12 @@ class ExtractionReport:
 
 
 def evaluate_extraction(
-    extractions: Extractions, *, left_brain: Path, recipe: Recipe, trainer: Trainer, report: Report
+    held_out: HeldOuts, *, left_brain: Path, recipe: Recipe, trainer: Trainer, report: Report
 ) -> ExtractionReport:
     """`left_brain`: a GGUF."""
-    reviewed = [one for one in extractions.held_out if one.is_reviewed]
-    asked = reviewed or list(extractions.held_out)
-    talk = extractions.small_talk
+    reviewed = [one for one in held_out.memories if one.is_reviewed]
+    asked = reviewed or list(held_out.memories)
+    talk = held_out.small_talk
     prompts = [*(extraction_prompt(one.instruction, one.input) for one in asked), *(one.prompt for one in talk)]
     recipe = replace(recipe, max_new_tokens=MAX_TOKENS)
     scores: list[ExtractionScore] = []

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 from kernel.extraction_report import USED, ExtractionReport
 from kernel.gate import Shortfall
+from kernel.ids import MemoryId
 
 if TYPE_CHECKING:
     from kernel.adapter import Gguf
+    from kernel.extraction import Extractions
+    from kernel.memory import Memories
     from kernel.ports import Report
 
 
@@ -28,20 +31,35 @@ class LeftBrain:
     gguf: str  #: key of the `convert_gguf` artefact
     base: str
     report: ExtractionReport
+    memory_ids: tuple[MemoryId, ...]  #: what it was taught
     shortfall: Shortfall | None = None  #: why the one before was kept
 
 
 def publish_left_brain(
-    gguf: Gguf, measured: ExtractionReport, *, key: str, in_use: LeftBrain | None, progress: Report
+    gguf: Gguf,
+    measured: ExtractionReport,
+    extractions: Extractions,
+    memories: Memories,
+    *,
+    key: str,
+    in_use: LeftBrain | None,
+    progress: Report,
 ) -> LeftBrain:
-    """The new one, unless on the same memories it finds less than the one in use, by more than chance explains."""
+    """The new one, unless on the same memories it finds less than the one in use, by more than chance explains.
+
+    One that was taught what the family has taken back goes, whatever its successor is worth.
+    """
     if in_use and in_use.key == key:
         return replace(in_use, shortfall=None)
-    if in_use and (worse := _shortfall(measured, in_use.report)):
+    may_stay = in_use is not None and {memory.id for memory in memories.items}.issuperset(in_use.memory_ids)
+    if in_use and may_stay and (worse := _shortfall(measured, in_use.report)):
         progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted)
         return replace(in_use, shortfall=worse)
     number = in_use.number + 1 if in_use else 1
-    return LeftBrain(number=number, key=key, gguf=gguf.folder.name, base=gguf.base, report=measured)
+    taught = dict.fromkeys(memory for one in extractions.taught for memory in one.memory_ids)
+    return LeftBrain(
+        number=number, key=key, gguf=gguf.folder.name, base=gguf.base, report=measured, memory_ids=tuple(taught)
+    )
 
 
 def is_in_place(published: LeftBrain, in_use: LeftBrain | None) -> bool:

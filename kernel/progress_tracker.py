@@ -29,6 +29,7 @@ TYPICAL_SECONDS = {
         "collect_memories": 1.0,
         "write_notes": 4.0,
         "collect_extractions": 2.0,
+        "hold_out": 1.0,
         "train_sft": 90.0,
         "merge": 13.0,
         "convert_gguf": 35.0,

@@ -155,6 +155,7 @@ STAGES = {
     "evaluate": "评测",
     "publish": "发布",
     "collect_extractions": "整理抽取样本",
+    "hold_out": "留出评测样本",
     "evaluate_extraction": "评测抽取",
     "base_model": "准备基础模型",
     "graphrag": "构建人物地点图谱",

@@ -40,25 +40,25 @@ class Teachers:
         grounded = GroundedJudge()
         own = self.left_brain(job.tenant, job.elder) if self.left_brain and job.brain is Brain.RIGHT else None
         if own is not None:
-            model = self._kept(own, job, is_remote=False)
+            model = self._kept(own, job, is_remote=False, budget=Budget())
             return LeftBrainTeacher(model, self.words, finder=self.finder, fallback=self.builtin, pause=pause), grounded
         if self.model is None:
             return self.builtin, grounded
-        kept = self._kept(self.model, job, is_remote=self.is_remote)
+        kept = self._kept(self.model, job, is_remote=self.is_remote, budget=self.budget)
         language = self.elders.get(job.tenant, job.elder).language
         return (
             LlmTeacher(kept, self.prompts, finder=self.finder, fallback=self.builtin, pause=pause),
             LlmJudge(kept, self.prompts, language=language, fallback=grounded, pause=pause),
         )
 
-    def _kept(self, model: LanguageModel, job: Job, *, is_remote: bool) -> KeptModel:
+    def _kept(self, model: LanguageModel, job: Job, *, is_remote: bool, budget: Budget) -> KeptModel:
         return KeptModel(
             model,
             self.replies,
             tenant=job.tenant,
             elder=job.elder,
             job=job.id,
-            budget=self.budget,
+            budget=budget,
             may_ask=_Gate(job, self.elders, is_remote=is_remote).check,
             clock=self.clock,
         )

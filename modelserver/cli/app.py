@@ -315,7 +315,7 @@ def train(
     shell: Shell = context.obj
     client = shell.client()
     if quote:
-        shell.console.print(quoted(client.quote(elder), shell.words), markup=False)
+        shell.console.print(quoted(client.quote(elder, brain=brain.value), shell.words), markup=False)
         return
     if cancel:
         _cancel(shell, client, elder)

@@ -84,8 +84,8 @@ class Client:
         body = {"elder_id": elder, "elder_name": "", "force_retrain": force, "brain": brain}
         return self._call("POST", "/train/start", json=body)
 
-    def quote(self, elder: str) -> Json:
-        return self._call("GET", f"/train/quote/{_id(elder)}")
+    def quote(self, elder: str, *, brain: str = "right") -> Json:
+        return self._call("GET", f"/train/quote/{_id(elder)}", params={"brain": brain})
 
     def progress(self, job: str) -> Json:
         return self._call("GET", f"/train/progress/{_id(job)}")

@@ -134,7 +134,11 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
         replies=services.replies,
         golden=services.golden,
     )
-    is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
+    is_in_model = bool(
+        services.versions.of_elder(tenant, known.id)
+        or services.jobs.live(tenant, known.id)
+        or services.left_brains.in_use(tenant, known.id)
+    )
     return AnswerDeleted(
         elder_id=known.id,
         answer_id=answer,

@@ -68,19 +68,21 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
 
 
 @router.get("/quote/{elder}")
-def quote(request: Request, elder: str, services: Provided, tenant: Family) -> QuoteOut:
+def quote(request: Request, elder: str, services: Provided, tenant: Family, brain: Brain = Brain.RIGHT) -> QuoteOut:
     """What a training would ask its teacher now, and how long it would take. Nothing is asked or started."""
     known = services.elders.get(tenant, elder_id(elder))
     base = services.config.get_current_model(known.language, wanted=known.base_model)
+    is_retired = brain is Brain.RIGHT and _is_retired(services, tenant, known.id)
     quoted = quote_training(
         memories_of(services.elders, tenant, known.id),
-        model=services.teacher.name if services.teacher and not _is_retired(services, tenant, known.id) else "",
+        model=services.teacher.name if services.teacher and not is_retired else "",
         prompts=services.config.get_teacher_prompts(),
         replies=services.replies,
         tenant=tenant,
         elder=known.id,
-        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id)),
+        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id), brain=brain),
         max_pairs=services.config.get_recipe(base, threads=1).dpo.max_pairs,
+        brain=brain,
     )
     return QuoteOut(
         elder_id=known.id,

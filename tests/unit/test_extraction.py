@@ -16,9 +16,11 @@ from kernel.extraction import (
     SCHEMA,
     Extract,
     Extractions,
+    HeldOuts,
     collect_extractions,
     extract_of,
     held_out_ids,
+    hold_out,
     parse_extract,
 )
 from kernel.golden import golden_lines, keep_golden, read_golden
@@ -70,12 +72,17 @@ def collect(
         memories,
         notes_of(memories),
         calls=calls,
-        golden=golden or {},
+        reviewed=golden or {},
         words=WORDS,
         finder=FINDER,
         seed=7,
         max_tokens=max_tokens,
     )
+
+
+def kept_apart(memories: Memories, *calls: Call, golden: Mapping[MemoryId, Extract] | None = None) -> HeldOuts:
+    notes = notes_of(memories)
+    return hold_out(memories, notes, calls=calls, golden=golden or {}, words=WORDS, finder=FINDER, seed=7)
 
 
 def call(memories: Memories, place: int, outcome: Outcome = Outcome.REPLIED, **said: object) -> Call:
@@ -118,13 +125,14 @@ def test_small_talk_and_a_question_without_an_answer_are_learnt_as_nothing() -> 
 def test_no_sentence_of_what_is_held_out_is_taught_not_even_where_another_memory_tells_it_too() -> None:
     memories = told(*(f"{SHARED} It was in the year {year}, and we laughed about it." for year in range(1950, 1960)))
     found = collect(memories)
-    apart = {one.memory_id for one in found.held_out}
-    assert any(SHARED in one.input for one in found.held_out)
+    held_out = kept_apart(memories)
+    apart = {one.memory_id for one in held_out.memories}
+    assert any(SHARED in one.input for one in held_out.memories)
     assert not any(SHARED in one.input for one in found.taught)
     for one in found.taught:
         assert not apart & set(one.memory_ids)
         assert not any(memory.answer in one.input for memory in memories.items if memory.id in apart)
-    assert not {one.input for one in found.small_talk} & {one.input for one in found.taught}
+    assert not {one.input for one in held_out.small_talk} & {one.input for one in found.taught}
 
 
 def test_what_a_person_reviewed_is_never_taught_and_is_what_is_wanted() -> None:
@@ -132,9 +140,10 @@ def test_what_a_person_reviewed_is_never_taught_and_is_what_is_wanted() -> None:
     place = a_taught_place(memories)
     memory = memories.items[place]
     mine = Extract(title="Nets", people=("my cousin",))
-    found = collect(memories, call(memories, place, title="Nets again"), golden={memory.id: mine})
+    said = call(memories, place, title="Nets again")
+    found = collect(memories, said, golden={memory.id: mine})
     assert not any(memory.answer in one.input or memory.id in one.memory_ids for one in found.taught)
-    [reviewed] = [one for one in found.held_out if one.is_reviewed]
+    [reviewed] = [one for one in kept_apart(memories, said, golden={memory.id: mine}).memories if one.is_reviewed]
     assert (reviewed.memory_id, reviewed.wanted) == (memory.id, mine)
     assert reviewed.said == Extract(title="Nets again")
 
@@ -209,7 +218,7 @@ def test_what_is_sent_out_approved_and_sent_back_is_measured_with_and_stays_so()
     golden = sets.of_elder(US, ELDER)
     [again] = [one for one in sent_out(memories, golden) if one["approved"]]
     assert again["memory_id"] == first["memory_id"] and again["output"] == output
-    assert {one.memory_id for one in collect(memories, golden=golden).held_out if one.is_reviewed} == set(golden)
+    assert {one.memory_id for one in kept_apart(memories, golden=golden).memories if one.is_reviewed} == set(golden)
     withdrawn = json.dumps(first | {"approved": False}).encode()
     assert keep_golden(US, ELDER, read_golden(withdrawn, memories), sets) == 0
 
@@ -249,7 +258,7 @@ def test_a_chinese_memory_gets_the_chinese_instruction() -> None:
     note = notes_of(memories).items[0]
     plain = Notes(language="zh", items=tuple(replace(note, memory_id=memory.id) for memory in memories.items))
     found = collect_extractions(
-        memories, plain, calls=(), golden={}, words=WORDS, finder=FINDER, seed=7, max_tokens=1024
+        memories, plain, calls=(), reviewed=(), words=WORDS, finder=FINDER, seed=7, max_tokens=1024
     )
     assert {one.instruction for one in found.taught} == {WORDS["zh"].instruction}
     assert all(isinstance(one, str) for one in WORDS["zh"].small_talk)

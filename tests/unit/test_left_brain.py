@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,13 @@ from kernel.adapter import Gguf
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.elder import Elder
 from kernel.errors import TeacherGarbled
-from kernel.extraction import SCHEMA, Extract, Extraction, Extractions, HeldOut
+from kernel.extraction import SCHEMA, Extract, Extraction, Extractions, HeldOut, HeldOuts
 from kernel.extraction_report import ExtractionReport, evaluate_extraction
 from kernel.ids import ElderId, JobId, MemoryId, TenantId
 from kernel.job import Brain, Job, JobStatus
 from kernel.kept_model import Budget, KeptModel
 from kernel.language_model import Reply, Task
-from kernel.left_brain import is_in_place, publish_left_brain
+from kernel.left_brain import LeftBrain, is_in_place, publish_left_brain
 from kernel.left_brain_teacher import LeftBrainTeacher
 from kernel.llm_teacher import note_task
 from kernel.memory import Answer, collect_memories
@@ -36,6 +37,12 @@ FINDER = OfflineEntityFinder()
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 BOAT = Extract(title="The boat", summary="She was blue.", people=("Edwin", "Elias"), places=("Cley",))
 NOTHING = Extract()
+
+
+TOLD = Answer(
+    question="And the boat?", answer="Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934."
+)
+MEMORIES = collect_memories([TOLD], elder_name="Margaret", language="en")
 
 
 class Answers:
@@ -74,7 +81,7 @@ def measured(*held: HeldOut, **says: str) -> tuple[ExtractionReport, Answers]:
     talk = Extraction(instruction="Extract.", input="haha", output=NOTHING.as_json())
     trainer = Answers(haha=NOTHING.as_json(), **says)
     report = evaluate_extraction(
-        Extractions(language="en", taught=(), held_out=held, small_talk=(talk,)),
+        HeldOuts(memories=held, small_talk=(talk,)),
         left_brain=Path("g"),
         recipe=tiny_recipe(Path("tiny")),
         trainer=trainer,  # type: ignore[arg-type]
@@ -120,35 +127,51 @@ def test_only_what_a_person_reviewed_is_measured_with_where_there_is_any_and_the
 # ---- publishing -------------------------------------------------------------------------------------------
 
 
-def gguf(key: str) -> Gguf:
-    return Gguf(base="tiny", quantisation="q8_0", same_answers=1, asked=1, folder=Path(key))
-
-
 def quiet(fraction: float, **facts: object) -> None:
     return None
 
 
+def publish(
+    name: str, report: ExtractionReport, in_use: LeftBrain | None = None, *, progress: Any = quiet, told: str = "m1 m2"
+) -> LeftBrain:
+    """`told`: the ids of what the family still tells; m1 is taught."""
+    memory = MEMORIES.items[0]
+    return publish_left_brain(
+        Gguf(base="tiny", quantisation="q8_0", same_answers=1, asked=1, folder=Path(name)),
+        report,
+        Extractions(taught=(Extraction(instruction="", input="", output="", memory_ids=(MemoryId("m1"),)),)),
+        replace(MEMORIES, items=tuple(replace(memory, id=MemoryId(one)) for one in told.split())),
+        key=f"key of {name}",
+        in_use=in_use,
+        progress=progress,
+    )
+
+
 def test_a_new_left_brain_takes_the_place_of_one_that_is_no_better() -> None:
     report, _ = measured(held_out("a"), a=BOAT.as_json())
-    first = publish_left_brain(gguf("g1"), report, key="k1", in_use=None, progress=quiet)
-    second = publish_left_brain(gguf("g2"), report, key="k2", in_use=first, progress=quiet)
+    first = publish("g1", report)
+    second = publish("g2", report, first)
     assert (first.number, second.number, second.gguf, second.shortfall) == (1, 2, "g2", None)
-    assert publish_left_brain(gguf("g2"), report, key="k2", in_use=second, progress=quiet) == second
+    assert publish("g2", report, second) == second
+
+
+NAMES = "abcdefghi"
+GOOD, _ = measured(*map(held_out, NAMES), **dict.fromkeys(NAMES, BOAT.as_json()))
+BAD, _ = measured(*map(held_out, NAMES), **dict.fromkeys(NAMES, NOTHING.as_json()))
 
 
 def test_one_that_finds_clearly_less_on_the_same_memories_is_not_used_and_says_so() -> None:
-    names = "abcdefghi"
-    good, _ = measured(*map(held_out, names), **dict.fromkeys(names, BOAT.as_json()))
-    bad, _ = measured(*map(held_out, names), **dict.fromkeys(names, NOTHING.as_json()))
     told: dict[str, object] = {}
-    first = publish_left_brain(gguf("g1"), good, key="k1", in_use=None, progress=quiet)
-    kept = publish_left_brain(
-        gguf("g2"), bad, key="k2", in_use=first, progress=lambda fraction, **facts: told.update(facts)
-    )
+    first = publish("g1", GOOD)
+    kept = publish("g2", BAD, first, progress=lambda fraction, **facts: told.update(facts))
     assert (kept.number, kept.gguf, told["kept"], told["got"]) == (1, "g1", "f1", 0.0)
     assert is_in_place(kept, first) and not is_in_place(kept, None)
     others, _ = measured(*map(held_out, "rstuvwxyz"), **dict.fromkeys("rstuvwxyz", NOTHING.as_json()))
-    assert publish_left_brain(gguf("g3"), others, key="k3", in_use=first, progress=quiet).gguf == "g3"
+    assert publish("g3", others, first).gguf == "g3"
+
+
+def test_one_that_was_taught_what_the_family_took_back_goes_whatever_its_successor_is_worth() -> None:
+    assert publish("g2", BAD, publish("g1", GOOD), told="m2").gguf == "g2"
 
 
 # ---- in the teacher's place -------------------------------------------------------------------------------
@@ -169,10 +192,6 @@ class Model:
         return Reply(value=self.said, tokens_read=9, tokens_written=9)
 
 
-TOLD = Answer(
-    question="And the boat?", answer="Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934."
-)
-MEMORIES = collect_memories([TOLD], elder_name="Margaret", language="en")
 SAID = {"title": "The Kittiwake", "summary": "Horace built her.", "insight": None, "keywords": ["boat", "whale"]} | {
     "people": ["Elias", "Napoleon"],
     "places": ["Cley"],

@@ -39,7 +39,7 @@ def finish_left(house: House) -> JobId:
     notes = write_notes(memories, teacher=BuiltinTeacher(Nobody()))  # type: ignore[arg-type]
     made = {
         "write_notes": notes,
-        "publish": LeftBrain(number=1, key="k", gguf="0" * 32, base="tiny", report=REPORT),
+        "publish": LeftBrain(number=1, key="k", gguf="0" * 32, base="tiny", report=REPORT, memory_ids=()),
     }
     for stage, value in made.items():
         place = Place(tenant=house.tenant, elder=ElderId(ELDER), stage=stage)
