@@ -40,8 +40,8 @@ class LeftBrains:
         return gguf.path if gguf else None
 
     def notes(self, tenant: TenantId, elder: ElderId) -> Notes | None:
-        """What was last written of the memories, for either brain."""
-        for job in self.jobs.of_elder(tenant, elder):
+        """What was last written of the memories; by a teacher, where a left brain was ever trained by one."""
+        for job in sorted(self.jobs.of_elder(tenant, elder), key=lambda job: job.brain is not Brain.LEFT):
             step = job.step("write_notes")
             if step.is_over:
                 found: Notes | None = self._load(tenant, elder, step.name, step.key, Notes)

@@ -2,7 +2,7 @@
 
 The teacher's long prompt is left out on purpose: its rules are to become the model's own. What the teacher said is
 taken from the log of its calls, as far as the memory holds it; with no teacher model it is what the built-in one wrote.
-Memories are split before anything else: no word of one that is held out is taught.
+Memories are split before anything else: no sentence of one that is held out is taught.
 """
 
 from __future__ import annotations
