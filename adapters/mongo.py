@@ -73,6 +73,7 @@ def create_indexes(database: Database[Document]) -> None:
             [("tenant", ASCENDING), ("elder", ASCENDING), ("key", ASCENDING)], unique=True
         )
         database.teacher_calls.create_index([("tenant", ASCENDING), ("job", ASCENDING)])
+        database.golden.create_index([("tenant", ASCENDING), ("elder", ASCENDING), ("memory", ASCENDING)], unique=True)
         database.versions.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
         )

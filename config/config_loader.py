@@ -11,11 +11,13 @@ from typing import Any
 import yaml
 
 from kernel.errors import BadInput
+from kernel.extraction import ExtractionWords
+from kernel.job import Brain
 from kernel.llm_teacher import TeacherPrompts
 from kernel.prompt import Prompts
 from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SampleCounts, SftRecipe
 
-_OVERRIDABLE = ("samples", "training", "lora")
+_OVERRIDABLE = ("samples", "training", "lora", "left_brain")
 
 
 class ConfigLoader:
@@ -85,8 +87,16 @@ class ConfigLoader:
             for file in sorted(folder.glob("*.yaml"))
         }
 
-    def get_recipe(self, base: BaseModel, *, threads: int) -> Recipe:
+    def get_extraction_words(self) -> dict[str, ExtractionWords]:
+        """By language."""
+        folder = self._folder / self._config["prompt_template"] / "left_brain"
+        return {file.stem: _extraction_words(file) for file in sorted(folder.glob("*.yaml"))}
+
+    def get_recipe(self, base: BaseModel, *, threads: int, brain: Brain = Brain.RIGHT) -> Recipe:
         training, lora = self.get_training_config(base.key), self.get_lora_config(base.key)
+        if brain is Brain.LEFT:
+            own = self._section("left_brain", base.key)
+            training, lora = _merged(training, own["training"]), _merged(lora, own["lora"])
         samples = self._section("samples", base.key)
         dpo = training["dpo"]
         return Recipe(
@@ -196,3 +206,8 @@ def _prompts(file: Path) -> Prompts:
         agreed=words["agreed"],
         missed=words["missed"],
     )
+
+
+def _extraction_words(file: Path) -> ExtractionWords:
+    words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return ExtractionWords(instruction=words["instruction"], small_talk=tuple(words["small_talk"]))

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     teacher_url: str = Field(default="", repr=False)
     teacher_key: str = Field(default="", repr=False)
     teacher_model: str = ""
+    #: an elder's own left brain, once it is trained, writes the notes in the teacher's place
+    teacher_retired: bool = False
     teacher_calls_a_minute: int = 0  #: 0: as many as the endpoint takes
     teacher_max_calls: int = 5_000  #: of one training; 0: no limit
     teacher_max_tokens: int = 5_000_000  #: read and written, of one training; 0: no limit

@@ -17,6 +17,8 @@
     │   │   ├── GraphNotFound
     │   │   ├── ModelNotFound
     │   │   ├── NoSuchModel         by its name
+    │   │   ├── LeftBrainNotFound
+    │   │   ├── NothingExtracted
     │   │   └── TrainingFileNotFound
     │   ├── Conflict                                                             HTTP 409
     │   │   ├── JobRunning
@@ -201,6 +203,20 @@ class TrainingFileNotFound(NotFound):
 
     code = "file_not_found"
     zh = "没有文件 {file}。GET /v1/files 会列出已上传的文件。"
+
+
+class LeftBrainNotFound(NotFound):
+    """Elder {elder} has no left brain yet. Train one with POST /train/start and "brain": "left"."""
+
+    code = "left_brain_not_found"
+    zh = "老人 {elder} 还没有左脑。请先用 POST /train/start 训练，并设置 brain 为 left。"
+
+
+class NothingExtracted(NotFound):
+    """No notes of elder {elder}'s memories have been written yet. Train once with POST /train/start, then review."""
+
+    code = "nothing_extracted"
+    zh = "老人 {elder} 的回忆还没有笔记。请先用 POST /train/start 训练一次，再来审阅。"
 
 
 class Conflict(Permanent):

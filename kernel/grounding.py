@@ -1,13 +1,17 @@
-"""Grounding: is every name, number and year of a text in what it was made from?"""
+"""Grounding: is every name, number and year of a text in what it was made from? What is not, is not kept."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.graph import EntityType
 
 if TYPE_CHECKING:
+    from kernel.memory import Memory
+    from kernel.note import Note
     from kernel.ports import EntityFinder
 
 _NAMES = (EntityType.PERSON, EntityType.PLACE, EntityType.ORGANISATION, EntityType.TIME)
@@ -23,6 +27,42 @@ def unsupported(text: str, source: str, *, language: str, finder: EntityFinder) 
     held = _plain(source)
     found = dict.fromkeys([*named, *_NUMBER.findall(text)])
     return [one for one in found if not _is_held(one, held)]
+
+
+def grounded_note(
+    told: Mapping[str, object], memory: Memory, *, otherwise: Note, teacher: str, finder: EntityFinder
+) -> Note:
+    """What a teacher told of the memory; what the memory does not hold is left out, or as in `otherwise`."""
+
+    def grounded(field: str, plain: str) -> str:
+        text = text_of(told, field)
+        is_held = not unsupported(text, memory.source, language=memory.language, finder=finder)
+        return text if text and is_held else plain
+
+    def held(field: str) -> tuple[str, ...]:
+        source = memory.source.casefold()
+        return tuple(dict.fromkeys(one for one in texts_of(told, field) if one.casefold() in source))
+
+    return replace(
+        otherwise,
+        title=grounded("title", otherwise.title),
+        summary=grounded("summary", otherwise.summary),
+        insight=grounded("insight", otherwise.insight),
+        keywords=held("keywords")[:8] or otherwise.keywords,
+        people=held("people") or otherwise.people,
+        places=held("places") or otherwise.places,
+        dates=held("dates") or otherwise.dates,
+        teacher=teacher,
+    )
+
+
+def text_of(told: Mapping[str, object] | None, field: str) -> str:
+    return str((told or {}).get(field) or "").strip()
+
+
+def texts_of(told: Mapping[str, object], field: str) -> list[str]:
+    found = told.get(field, [])
+    return [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list | tuple) else []
 
 
 def _is_held(name: str, held: str) -> bool:

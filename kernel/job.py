@@ -1,6 +1,6 @@
 """Jobs: one training of one elder, its steps, and its events. The store holds the truth of it.
 
-A job is live while it is queued or training; at most one live job an elder.
+A job is live while it is queued or training; at most one live job an elder, whichever brain it trains.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,13 @@ from enum import StrEnum
 from kernel.ids import ElderId, JobId, TenantId
 
 Fact = float | int | str  #: what an event or a running step tells: a number, or a name; never a person's words
+
+
+class Brain(StrEnum):
+    """What is trained: who the family talks with, or who writes notes of what was told."""
+
+    RIGHT = "right"
+    LEFT = "left"
 
 
 class JobStatus(StrEnum):
@@ -70,6 +77,7 @@ class Job:
     steps: tuple[Step, ...]
     created_at: datetime
     updated_at: datetime
+    brain: Brain = Brain.RIGHT
     lease: Lease | None = None
     is_cancel_requested: bool = False
     version: int | None = None  #: the model version it published, or found unchanged

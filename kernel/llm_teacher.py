@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
-from kernel.errors import TeacherGarbled, TeacherRefused
 from kernel.entity_extraction import EXTRACTION, Reading, believed
-from kernel.grounding import unsupported
+from kernel.errors import TeacherGarbled, TeacherRefused
+from kernel.grounding import grounded_note, text_of, texts_of, unsupported
 from kernel.ids import MemoryId, digest
 from kernel.language_model import Schema, Task
 from kernel.note import Note
@@ -82,33 +82,13 @@ class LlmTeacher:
         told = self._ask(note_task(memory, self._prompts))
         if told is None:
             return plain
-        source = f"{memory.question} {memory.answer}"
-
-        def grounded(field: str, otherwise: str) -> str:
-            text = _text(told, field)
-            is_held = not unsupported(text, source, language=memory.language, finder=self._finder)
-            return text if text and is_held else otherwise
-
-        def held(field: str) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(one for one in _texts(told, field) if one.casefold() in source.casefold()))
-
-        return replace(
-            plain,
-            title=grounded("title", plain.title),
-            summary=grounded("summary", plain.summary),
-            insight=grounded("insight", plain.insight),
-            keywords=held("keywords")[:8] or plain.keywords,
-            people=held("people") or plain.people,
-            places=held("places") or plain.places,
-            dates=held("dates") or plain.dates,
-            teacher=self._model.name,
-        )
+        return grounded_note(told, memory, otherwise=plain, teacher=self._model.name, finder=self._finder)
 
     def name_topic(self, notes: Sequence[Note], language: str) -> str:
         source = "\n".join(f"- {note.title}: {note.summary}" for note in notes)
         ids = tuple(note.memory_id for note in notes)
         told = self._ask(_task("topic", TOPIC, self._prompts, language, source, max_tokens=60, memory_ids=ids))
-        name = _text(told, "name")
+        name = text_of(told, "name")
         if not name or len(name) > 60 or unsupported(name, source, language=language, finder=self._finder):
             return self._fallback.name_topic(notes, language)
         return name
@@ -122,7 +102,7 @@ class LlmTeacher:
         ids = tuple(note.memory_id for note in notes.items)
         task = _task("bio", BIO, self._prompts, memories.language, source, max_tokens=BIO_TOKENS, memory_ids=ids)
         told = self._ask(task)
-        persons = {field: _text(told, field) for field in BIO.properties}
+        persons = {field: text_of(told, field) for field in BIO.properties}
         everything = source + "\n".join(memory.answer for memory in memories.items)
         if not all(persons.values()) or unsupported(
             "\n".join(persons.values()), everything, language=memories.language, finder=self._finder
@@ -136,20 +116,18 @@ class LlmTeacher:
         told = self._ask(questions_task(memory, self._prompts))
         if told is None:
             return self._fallback.think_of_questions(memory)
-        source = f"{memory.question} {memory.answer}"
 
         def grounded(texts: Sequence[str]) -> tuple[str, ...]:
-            return tuple(
-                one for one in texts if not unsupported(one, source, language=memory.language, finder=self._finder)
-            )
+            source, language = memory.source, memory.language
+            return tuple(one for one in texts if not unsupported(one, source, language=language, finder=self._finder))
 
-        answered = grounded(fitting(_texts(told, "answered"), memory.language))
-        near = fitting(_texts(told, "unanswered"), memory.language)
+        answered = grounded(fitting(texts_of(told, "answered"), memory.language))
+        near = fitting(texts_of(told, "unanswered"), memory.language)
         return Questions(
             memory_id=memory.id,
             answered=answered,
             unanswered=tuple(one for one in near if one not in answered),
-            needs=grounded(fitting_needs(_texts(told, "needs"), memory.language)),
+            needs=grounded(fitting_needs(texts_of(told, "needs"), memory.language)),
         )
 
     def find_entities(self, note: Note, language: str) -> Reading:
@@ -169,13 +147,13 @@ class LlmTeacher:
 
 
 def note_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
-    source = f"{memory.question} {memory.answer}"
-    return _task("note", NOTE, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+    return _task("note", NOTE, prompts, memory.language, memory.source, max_tokens=400, memory_ids=(memory.id,))
 
 
 def questions_task(memory: Memory, prompts: Mapping[str, TeacherPrompts]) -> Task:
-    source = f"{memory.question} {memory.answer}"
-    return _task("questions", QUESTIONS, prompts, memory.language, source, max_tokens=400, memory_ids=(memory.id,))
+    return _task(
+        "questions", QUESTIONS, prompts, memory.language, memory.source, max_tokens=400, memory_ids=(memory.id,)
+    )
 
 
 def entities_task(memory: MemoryId, text: str, language: str, prompts: Mapping[str, TeacherPrompts]) -> Task:
@@ -195,12 +173,3 @@ def _task(
     told = getattr(prompts.get(language) or prompts["en"], purpose)
     messages = (Message(role="system", content=told), Message(role="user", content=source))
     return Task(purpose=purpose, messages=messages, schema=schema, max_tokens=max_tokens, memory_ids=memory_ids)
-
-
-def _text(told: Mapping[str, object] | None, field: str) -> str:
-    return str((told or {}).get(field, "")).strip()
-
-
-def _texts(told: Mapping[str, object], field: str) -> list[str]:
-    found = told.get(field, [])
-    return [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list | tuple) else []

@@ -55,6 +55,11 @@ class Memory:
         """What a prompt shows and retrieval reads."""
         return self.answer
 
+    @property
+    def source(self) -> str:
+        """What a teacher reads; its note holds nothing else."""
+        return f"{self.question} {self.answer}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memories:

@@ -5,8 +5,8 @@ the `Desk` gives it the ports that it needs, a folder to write weights into, and
 outlives a killed attempt.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from kernel.bio import Bio, write_bio
 from kernel.chat_data import write_merged
 from kernel.evaluation import Probe, evaluate
 from kernel.evaluation import Report as EvaluationReport
+from kernel.extraction import Extract, ExtractionWords
 from kernel.graph import EntityGraph
 from kernel.held_out import HeldOut
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import ElderId, JobId, MemoryId, TenantId
 from kernel.indexing import index_graph
 from kernel.judge import Background
+from kernel.language_model import Call
+from kernel.left_brain import LeftBrain
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.mixture import make_samples
 from kernel.note import Notes, write_notes
@@ -82,6 +85,11 @@ class Desk:
     folder: Path
     scratch: Path
     report: Report
+    # Of the left brain alone:
+    words: Mapping[str, ExtractionWords] = field(default_factory=dict)  #: by language
+    calls: tuple[Call, ...] = ()  #: the log of the elder's teachers
+    golden: Mapping[MemoryId, Extract] = field(default_factory=dict)  #: what a person reviewed
+    left_brain: LeftBrain | None = None  #: in use
 
     @property
     def read_language(self) -> str:

@@ -12,8 +12,9 @@ from typing import Protocol
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
 from kernel.elder import ApiKey, Consent, Elder, Tenant
-from kernel.evaluation import Probe
 from kernel.entity_extraction import Reading
+from kernel.evaluation import Probe
+from kernel.extraction import Extract
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, Step
@@ -247,6 +248,19 @@ class Replies(Protocol):
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 
+class GoldenSets(Protocol):
+    """What a person says a memory's note should be. It is measured with, and never taught."""
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> dict[MemoryId, Extract]: ...
+    def approve(self, tenant: TenantId, elder: ElderId, memory: MemoryId, wanted: Extract) -> None:
+        """In place of what was approved of that memory before."""
+
+    def forget(self, tenant: TenantId, elder: ElderId, memory: MemoryId) -> None:
+        """One that is not there is forgotten already."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
+
+
 class Judge(Protocol):
     @property
     def name(self) -> str:
@@ -327,8 +341,16 @@ class Trainer(Protocol):
     ) -> Gguf:
         """Convert, quantise, and compare greedy answers on `prompts`. Raises ConversionMismatch."""
 
-    def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report) -> list[str]:
-        """Greedy answers of a GGUF."""
+    def answer(
+        self,
+        gguf: Path,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        recipe: Recipe,
+        report: Report,
+        schema: Mapping[str, object] | None = None,
+    ) -> list[str]:
+        """Greedy answers of a GGUF; with a JSON schema, of nothing but what fits it."""
 
 
 # ---- serving --------------------------------------------------------------------------------------------------

@@ -1,28 +1,41 @@
 """The progress tracker: how far a job is, and how long it will take.
 
-A stage weighs as many seconds as it took in the elder's last completed job; before there is one, as it took
-on the sample elder (40 memories, SmolLM2-135M, two cores).
+A stage weighs as many seconds as it took in the elder's last completed job of the same brain; before there is one, as
+it took on the sample elder (40 memories, SmolLM2-135M, two cores).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kernel.job import Job, JobStatus, Step, StepState
+from kernel.job import Brain, Job, JobStatus, Step, StepState
 
 TYPICAL_SECONDS = {
-    "collect_memories": 1.0,
-    "write_notes": 4.0,
-    "find_topics": 2.0,
-    "write_bio": 1.0,
-    "index_graph": 16.0,
-    "make_samples": 60.0,
-    "train_sft": 500.0,
-    "make_pairs": 40.0,
-    "train_dpo": 80.0,
-    "merge": 13.0,
-    "convert_gguf": 35.0,
-    "evaluate": 170.0,
-    "publish": 2.0,
+    Brain.RIGHT: {
+        "collect_memories": 1.0,
+        "write_notes": 4.0,
+        "find_topics": 2.0,
+        "write_bio": 1.0,
+        "index_graph": 16.0,
+        "make_samples": 60.0,
+        "train_sft": 500.0,
+        "make_pairs": 40.0,
+        "train_dpo": 80.0,
+        "merge": 13.0,
+        "convert_gguf": 35.0,
+        "evaluate": 170.0,
+        "publish": 2.0,
+    },
+    Brain.LEFT: {
+        "collect_memories": 1.0,
+        "write_notes": 4.0,
+        "collect_extractions": 2.0,
+        "hold_out": 1.0,
+        "train_sft": 90.0,
+        "merge": 13.0,
+        "convert_gguf": 35.0,
+        "evaluate_extraction": 30.0,
+        "publish": 1.0,
+    },
 }
 
 
@@ -39,14 +52,14 @@ class Progress:
 class ProgressTracker:
     """Made for one elder; `past` are the elder's earlier jobs, newest first."""
 
-    def __init__(self, past: Sequence[Job] = ()) -> None:
-        done = next((job for job in past if job.status is JobStatus.COMPLETED), None)
+    def __init__(self, past: Sequence[Job] = (), *, brain: Brain = Brain.RIGHT) -> None:
+        done = next((job for job in past if job.brain is brain and job.status is JobStatus.COMPLETED), None)
         measured = {
             step.name: step.seconds
             for step in (done.steps if done else ())
             if step.state is StepState.DONE and step.seconds
         }
-        self._seconds = TYPICAL_SECONDS | measured
+        self._seconds = TYPICAL_SECONDS[brain] | measured
 
     @property
     def whole_seconds(self) -> float:

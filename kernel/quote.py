@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel.job import Brain
 from kernel.language import detect_language
 from kernel.language_model import Outcome
 from kernel.llm_teacher import (
@@ -58,19 +59,26 @@ def quote_training(
     elder: ElderId,
     tracker: ProgressTracker,
     max_pairs: int,
+    brain: Brain = Brain.RIGHT,
 ) -> Quote:
-    """`max_pairs`: of the DPO stage. Each candidate is judged twice at most, in either order."""
+    """`max_pairs`: of the DPO stage. Each candidate is judged twice at most, in either order. A left brain needs notes
+    alone."""
     if not model:
         return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds)
     notes = [note_task(memory, prompts) for memory in memories.items]
-    tasks = [
-        *notes,
-        *(_entities_task(memory, memories.language, prompts) for memory in memories.items),
-        *(questions_task(memory, prompts) for memory in memories.items),
-    ]
+    tasks = notes
+    if brain is not Brain.LEFT:
+        tasks = [
+            *notes,
+            *(_entities_task(memory, memories.language, prompts) for memory in memories.items),
+            *(questions_task(memory, prompts) for memory in memories.items),
+        ]
     kept = [call for call in replies.calls(tenant, elder) if call.model == model and call.outcome is Outcome.REPLIED]
     known = {call.task.key(model) for call in kept}
     new = [task for task in tasks if task.key(model) not in known]
+    if brain is Brain.LEFT:
+        told = sum(_tokens(task) + _REPLY_TOKENS[task.purpose] for task in new)
+        return Quote(model=model, calls=len(new), tokens=told, seconds=tracker.whole_seconds + CALL_SECONDS * len(new))
     ids = tuple(memory.id for memory in memories.items)
     has_bio = not new and any(call.task.purpose == "bio" and call.task.memory_ids == ids for call in kept)
     topics = 0 if has_bio else most_topics(len(notes))

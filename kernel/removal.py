@@ -10,14 +10,22 @@ from kernel.errors import BadInput
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, Files, Replies, VectorIndex
+from kernel.ports import Elders, Files, GoldenSets, Replies, VectorIndex
 from kernel.upload import read_answers
 
 
 def take_back_answer(
-    tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies, files: Files
+    tenant: TenantId,
+    elder: ElderId,
+    answer: AnswerId,
+    *,
+    elders: Elders,
+    replies: Replies,
+    golden: GoldenSets,
+    files: Files,
 ) -> None:
-    """The answer, every reply of a teacher that held its words, and every training file that holds them.
+    """The answer, every reply of a teacher that held its words, what a person made of them, and every training file
+    that holds them.
 
     What else such a file holds is among the answers. Raises ElderNotFound, AnswerNotFound.
     """
@@ -27,6 +35,7 @@ def take_back_answer(
     elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
+        golden.forget(tenant, elder, memory.id)
     for file in files.of_elder(tenant, elder):
         if _may_hold(files.content(tenant, file.id), answer):
             files.delete(tenant, file.id)
@@ -48,6 +57,7 @@ def remove_elder(
     elders: Elders,
     replies: Replies,
     files: Files,
+    golden: GoldenSets,
     models: ModelManager,
     index: VectorIndex,
 ) -> Receipt:
@@ -58,6 +68,7 @@ def remove_elder(
     replies.delete(tenant, elder)
     for file in files.of_elder(tenant, elder):
         files.delete(tenant, file.id)
+    golden.delete(tenant, elder)
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)

@@ -88,6 +88,7 @@ class StartTraining(_Body):
     elder_id: str
     elder_name: str = Field(default="", max_length=100)  #: "" for the name the elder was created with
     force_retrain: bool = False
+    brain: Literal["right", "left"] = "right"  #: who talks with the family, or who writes notes of what was told
 
 
 class TrainingStarted(BaseModel):
@@ -125,6 +126,7 @@ class ErrorOut(BaseModel):
 class ProgressOut(BaseModel):
     job_id: str
     elder_id: str
+    brain: str
     status: str
     progress: int
     current_epoch: int
@@ -242,6 +244,25 @@ class ArmOut(BaseModel):
     honesty: float
     invention: float
     style: float
+
+
+class ExtractionScoreOut(BaseModel):
+    arm: str  #: teacher; free and grammar: the left brain without a grammar and with one, as it is used
+    valid: float
+    exact: float
+    f1: float
+    small_talk: float | None
+    fields: dict[str, float]
+
+
+class LeftBrainOut(BaseModel):
+    elder_id: str
+    version: int
+    base: str
+    memories: int  #: that it was measured with
+    small_talk: int
+    is_reviewed: bool  #: False: compared with what its teacher said
+    scores: list[ExtractionScoreOut]
 
 
 class ModelOut(BaseModel):

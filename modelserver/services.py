@@ -11,8 +11,10 @@ from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
+from adapters.left_brains import LeftBrains
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
 from adapters.mongo_files import MongoFiles, create_file_indexes
+from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -31,6 +33,7 @@ from kernel.ports import (
     Engine,
     Families,
     Files,
+    GoldenSets,
     Jobs,
     LanguageModel,
     Replies,
@@ -55,6 +58,7 @@ class Services:
     elders: Elders
     replies: Replies
     files: Files
+    golden: GoldenSets
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
@@ -71,6 +75,10 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index, self.reranker))
+
+    @property
+    def left_brains(self) -> LeftBrains:
+        return LeftBrains(jobs=self.jobs, artifacts=self.artifacts)
 
     @property
     def models(self) -> ModelManager:
@@ -148,6 +156,7 @@ def open_services(settings: Settings) -> Services:
         elders=MongoElders(database),
         replies=MongoReplies(database),
         files=MongoFiles(database),
+        golden=MongoGoldenSets(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),

@@ -8,10 +8,10 @@ import structlog
 from kernel import errors
 from kernel.elder import Elder
 from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
-from kernel.ids import JobId, TenantId
-from kernel.job import Job, JobStatus, Step
+from kernel.ids import ElderId, JobId, TenantId
+from kernel.job import Brain, Job, JobStatus, Step
+from kernel.left_brain_pipeline import PIPELINES
 from kernel.memory import Answer, collect_memories
-from kernel.pipeline import PIPELINE, STAGE_NAMES
 from modelserver.services import Services
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,7 @@ def start_training(
     *,
     elder_name: str = "",
     force_retrain: bool = False,
+    brain: Brain = Brain.RIGHT,
     training_file: str = "",
     metadata: Mapping[str, str] | None = None,
 ) -> tuple[Job, bool]:
@@ -31,7 +32,7 @@ def start_training(
 
     Raises TooFewMemories, ConsentMissing, JobRunning.
     """
-    check_training(services, elder, services.elders.answers(tenant, elder.id))
+    check_training(services, tenant, elder, services.elders.answers(tenant, elder.id), brain=brain)
     now = services.clock()
     job = Job(
         id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),
@@ -40,30 +41,45 @@ def start_training(
         elder_name=elder_name.strip() or elder.name,
         status=JobStatus.QUEUED,
         force_retrain=force_retrain,
-        steps=tuple(Step(name=name) for name in STAGE_NAMES),
+        steps=tuple(Step(name=stage.name) for stage in PIPELINES[brain]),
         created_at=now,
         updated_at=now,
+        brain=brain,
         training_file=training_file,
         metadata=dict(metadata or {}),
     )
     services.jobs.add(tenant, job)
     services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
     try:
-        services.doorbell.ring(tenant, job.id, PIPELINE[0].queue)
+        services.doorbell.ring(tenant, job.id, PIPELINES[brain][0].queue)
     except QueueUnavailable:
         log.warning("doorbell.unavailable", job=job.id)
         return job, False
     return job, True
 
 
-def check_training(services: Services, elder: Elder, answers: Sequence[Answer]) -> None:
+def check_training(
+    services: Services, tenant: TenantId, elder: Elder, answers: Sequence[Answer], *, brain: Brain = Brain.RIGHT
+) -> None:
     """Raises TooFewMemories, ConsentMissing."""
     have = len(collect_memories(answers, elder_name=elder.name, language=elder.language).items)
     need = services.settings.min_memories
     if have < need:
         raise TooFewMemories(have=have, need=need, missing=need - have)
-    if services.settings.is_teacher_remote and elder.consent is None:
+    if _asks_elsewhere(services, tenant, elder.id, brain) and elder.consent is None:
         raise ConsentMissing(elder=elder.id)
+
+
+def has_retired(services: Services, tenant: TenantId, elder: ElderId) -> bool:
+    """Whether the elder's left brain takes the place of the teacher."""
+    return services.settings.teacher_retired and services.left_brains.in_use(tenant, elder) is not None
+
+
+def _asks_elsewhere(services: Services, tenant: TenantId, elder: ElderId, brain: Brain) -> bool:
+    """A left brain is taught by a teacher; it takes the place of one only where it is used."""
+    if not services.settings.is_teacher_remote:
+        return False
+    return brain is Brain.LEFT or not has_retired(services, tenant, elder)
 
 
 def why_it_failed(job: Job) -> HeirloomError | None:

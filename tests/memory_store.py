@@ -16,6 +16,7 @@ from kernel.errors import (
     TrainingFileNotFound,
 )
 from kernel.evaluation import Probe
+from kernel.extraction import Extract
 from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
 from kernel.language_model import Call, Spent
@@ -322,3 +323,20 @@ class MemoryFiles:
         if (tenant, file) not in self._held:
             raise TrainingFileNotFound(file=file)
         return self._held[tenant, file]
+
+
+class MemoryGoldenSets:
+    def __init__(self) -> None:
+        self._sets: dict[tuple[TenantId, ElderId], dict[MemoryId, Extract]] = {}
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> dict[MemoryId, Extract]:
+        return dict(self._sets.get((tenant, elder), {}))
+
+    def approve(self, tenant: TenantId, elder: ElderId, memory: MemoryId, wanted: Extract) -> None:
+        self._sets.setdefault((tenant, elder), {})[memory] = wanted
+
+    def forget(self, tenant: TenantId, elder: ElderId, memory: MemoryId) -> None:
+        self._sets.get((tenant, elder), {}).pop(memory, None)
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self._sets.pop((tenant, elder), None)

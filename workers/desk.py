@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.left_brains import LeftBrains
 from config.config_loader import ConfigLoader
-from kernel.job import Job
+from kernel.job import Brain, Job
 from kernel.pipeline import Desk, Queue, Stage
 from kernel.ports import (
     BaseModels,
@@ -13,6 +14,7 @@ from kernel.ports import (
     Elders,
     Embedder,
     Engine,
+    GoldenSets,
     GraphIndexer,
     Report,
     Reranker,
@@ -32,6 +34,8 @@ class DeskMaker:
     threads: int
     elders: Elders
     versions: Versions
+    golden: GoldenSets
+    left_brains: LeftBrains
     teachers: Teachers
     embedder: Embedder
     index: VectorIndex
@@ -48,13 +52,15 @@ class DeskMaker:
         elder = self.elders.get(job.tenant, job.elder)
         base = self.config.get_current_model(elder.language, wanted=elder.base_model)
         teacher, judge = self.teachers.of(job, pause)
+        is_left = job.brain is Brain.LEFT
+        calls = self.teachers.replies.calls(job.tenant, job.elder) if is_left else []
         return Desk(
             tenant=job.tenant,
             elder=job.elder,
             elder_name=job.elder_name,
             language=elder.language,
             job=job.id,
-            recipe=self.config.get_recipe(base, threads=self.threads),
+            recipe=self.config.get_recipe(base, threads=self.threads, brain=job.brain),
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
@@ -73,6 +79,10 @@ class DeskMaker:
             folder=Path(),
             scratch=Path(),
             report=report,
+            words=self.config.get_extraction_words(),
+            calls=tuple(call for call in calls if call.task.purpose == "note"),
+            golden=self.golden.of_elder(job.tenant, job.elder) if is_left else {},
+            left_brain=self.left_brains.in_use(job.tenant, job.elder) if is_left else None,
         )
 
     def prepare(self, stage: Stage, desk: Desk) -> None:

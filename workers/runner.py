@@ -1,4 +1,4 @@
-"""The runner: takes one job through the stages of one queue.
+"""The runner: takes one job through the stages of one queue. The job says which brain's list of stages it goes through.
 
     claim the lease -> for each stage: skip it if its artefact is whole, else run it aside and commit
                     -> at a stage of another queue, give the lease back and ring there
@@ -9,7 +9,8 @@ names its artefact; if that has gone or rotted since, the step is done again.
 """
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from traceback import format_tb
 from typing import Any
 
@@ -26,8 +27,9 @@ from kernel.errors import (
     StageKeepsDying,
     Transient,
 )
-from kernel.job import Fact, Job, JobStatus, Step, StepState
-from kernel.pipeline import PIPELINE, Desk, Stage
+from kernel.job import Brain, Fact, Job, JobStatus, Step, StepState
+from kernel.left_brain_pipeline import PIPELINES
+from kernel.pipeline import Desk, Stage
 from kernel.ports import Clock, Doorbell, Jobs
 from workers.desk import DeskMaker
 from workers.lease import HeldLease, LeaseTerms
@@ -48,7 +50,7 @@ class Runner:
     max_attempts: int
     owner: str
     clock: Clock
-    pipeline: tuple[Stage, ...] = PIPELINE
+    pipelines: Mapping[Brain, tuple[Stage, ...]] = field(default_factory=lambda: PIPELINES)
 
     def advance(self, job: Job, queue: str) -> None:
         """Take the job as far as `queue` goes. Nothing happens when another worker holds it."""
@@ -132,10 +134,16 @@ class Runner:
         log.info(f"job.{status.value}", **facts)
 
     def _tidy(self, job: Job, version: int) -> None:
-        """Keep what this job, the completed one before it and the one that made the version in use have made."""
-        jobs = self.jobs.of_elder(job.tenant, job.elder)
-        completed = [one for one in jobs if one.id == job.id or one.status is JobStatus.COMPLETED]
-        kept = [*completed[:2], *[one for one in completed if one.version == version][-1:]]
+        """Keep, of each brain, what the last two completed jobs and the one that made what is in use have made."""
+        jobs = [
+            replace(one, status=JobStatus.COMPLETED, version=version) if one.id == job.id else one
+            for one in self.jobs.of_elder(job.tenant, job.elder)
+        ]
+        kept: list[Job] = []
+        for brain in Brain:
+            completed = [one for one in jobs if one.brain is brain and one.status is JobStatus.COMPLETED]
+            in_use = completed[0].version if completed else None
+            kept += [*completed[:2], *[one for one in completed if one.version == in_use][-1:]]
         self.artifacts.tidy(job.tenant, job.elder, {step.key for one in kept for step in one.steps})
 
     def event(self, job: Job, kind: str, **facts: Fact) -> None:
@@ -157,12 +165,13 @@ class _Work:
     desk: Desk
 
     def __post_init__(self) -> None:
+        self._pipeline = self.runner.pipelines[self.lease.job.brain]
         self._steps = {step.name: step for step in self.lease.job.steps}
         self._loaded: dict[str, Any] = {}
 
     def next_stage(self) -> Stage | None:
         """The first stage that is not over, or whose artefact has gone."""
-        for stage in self.runner.pipeline:
+        for stage in self._pipeline:
             step = self._steps[stage.name]
             if not (step.is_over and self.runner.artifacts.exists(self._place(stage), step.key)):
                 return stage
@@ -182,7 +191,7 @@ class _Work:
 
     def version(self) -> int:
         """The version that the publish stage made or found."""
-        return int(self._value(self.runner.pipeline[-1]).number)
+        return int(self._value(self._pipeline[-1]).number)
 
     def _can_skip(self, stage: Stage, key: str, desk: Desk) -> bool:
         step = self._steps[stage.name]
@@ -262,4 +271,4 @@ class _Work:
         return Place(tenant=self.lease.job.tenant, elder=self.lease.job.elder, stage=stage.name)
 
     def _stage(self, name: str) -> Stage:
-        return next(stage for stage in self.runner.pipeline if stage.name == name)
+        return next(stage for stage in self._pipeline if stage.name == name)

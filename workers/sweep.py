@@ -17,7 +17,7 @@ from config.settings import read_settings
 from kernel.clock import utc_now
 from kernel.errors import QueueUnavailable, StoreUnavailable
 from kernel.job import Job
-from kernel.pipeline import PIPELINE
+from kernel.left_brain_pipeline import PIPELINES
 from kernel.ports import Clock, Doorbell, Families, Jobs
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,8 @@ def sweep(families: Families, jobs: Jobs, doorbell: Doorbell, *, clock: Clock, g
 def queue_of(job: Job) -> str:
     """Where the job's next stage runs."""
     over = {step.name for step in job.steps if step.is_over}
-    return next((stage.queue for stage in PIPELINE if stage.name not in over), PIPELINE[-1].queue)
+    stages = PIPELINES[job.brain]
+    return next((stage.queue for stage in stages if stage.name not in over), stages[-1].queue)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ The others work in a temporary folder beside what they write: no request or log 
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -104,12 +104,21 @@ class SubprocessTrainer:
             folder=folder,
         )
 
-    def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], *, recipe: Recipe, report: Report) -> list[str]:
+    def answer(
+        self,
+        gguf: Path,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        recipe: Recipe,
+        report: Report,
+        schema: Mapping[str, object] | None = None,
+    ) -> list[str]:
         request = {
             "gguf": str(gguf.resolve()),
             "prompts": [_messages(prompt) for prompt in prompts],
             "threads": recipe.threads,
             "max_tokens": recipe.max_new_tokens,
+            "schema": schema,
         }
         with tempfile.TemporaryDirectory(prefix="heirloom-") as work:
             result = _run("answer", request, Path(work), report)

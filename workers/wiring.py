@@ -15,7 +15,9 @@ from adapters.engines import open_engine
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
+from adapters.left_brains import LeftBrains, LoadedLeftBrain
 from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
+from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -62,12 +64,15 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
     embedder = E5Embedder()
     chroma = urlsplit(settings.chroma_url)
     config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
+    left_brains = LeftBrains(jobs=MongoJobs(database), artifacts=ArtifactStore(settings.artifacts_dir))
     return DeskMaker(
         config=config,
         threads=settings.threads,
         elders=MongoElders(database),
         versions=MongoVersions(database),
-        teachers=_teachers(settings, config, database),
+        golden=MongoGoldenSets(database),
+        left_brains=left_brains,
+        teachers=_teachers(settings, config, database, left_brains),
         embedder=embedder,
         index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
@@ -86,8 +91,11 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
     )
 
 
-def _teachers(settings: Settings, config: ConfigLoader, database: Database[Document]) -> Teachers:
+def _teachers(
+    settings: Settings, config: ConfigLoader, database: Database[Document], left_brains: LeftBrains
+) -> Teachers:
     finder = OfflineEntityFinder()
+    loaded = LoadedLeftBrain(left_brains, threads=settings.threads, context_tokens=settings.context_tokens)
     return Teachers(
         elders=MongoElders(database),
         builtin=BuiltinTeacher(finder),
@@ -98,4 +106,6 @@ def _teachers(settings: Settings, config: ConfigLoader, database: Database[Docum
         replies=MongoReplies(database),
         budget=Budget(calls=settings.teacher_max_calls, tokens=settings.teacher_max_tokens),
         clock=utc_now,
+        words=config.get_extraction_words(),
+        left_brain=loaded.of if settings.teacher_retired else None,
     )

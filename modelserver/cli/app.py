@@ -24,6 +24,7 @@ from rich.table import Table
 
 from config.settings import Settings, read_settings
 from kernel.errors import HeirloomError
+from kernel.job import Brain
 from modelserver.cli.account import Account, find_account
 from modelserver.cli.base import list_bases, prepare_base
 from modelserver.cli.chat import ask, converse
@@ -31,6 +32,7 @@ from modelserver.cli.client import Client, is_local
 from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
+from modelserver.cli.left_brain import show_left_brain
 from modelserver.cli.stack import Stack, running_stack
 from modelserver.cli.tables import answers_table, arms_table, made_table, models_table, relatives_table, timeline_table
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
@@ -63,10 +65,12 @@ family_app = typer.Typer(no_args_is_help=True)
 elder_app = typer.Typer(no_args_is_help=True)
 answer_app = typer.Typer(no_args_is_help=True)
 base_app = typer.Typer(no_args_is_help=True)
+left_brain_app = typer.Typer(no_args_is_help=True)
 app.add_typer(family_app, name="family")
 app.add_typer(elder_app, name="elder")
 app.add_typer(answer_app, name="answer")
 app.add_typer(base_app, name="base")
+app.add_typer(left_brain_app, name="left-brain")
 
 
 def main(arguments: Sequence[str] | None = None, transport: httpx.BaseTransport | None = None) -> None:
@@ -307,16 +311,17 @@ def train(
     force: Annotated[bool, typer.Option("--force")] = False,
     cancel: Annotated[bool, typer.Option("--cancel")] = False,
     quote: Annotated[bool, typer.Option("--quote")] = False,
+    brain: Annotated[Brain, typer.Option("--brain")] = Brain.RIGHT,
 ) -> None:
     shell: Shell = context.obj
     client = shell.client()
     if quote:
-        shell.console.print(quoted(client.quote(elder), shell.words), markup=False)
+        shell.console.print(quoted(client.quote(elder, brain=brain.value), shell.words), markup=False)
         return
     if cancel:
         _cancel(shell, client, elder)
         return
-    job, is_new = start_or_join(client, elder, force=force)
+    job, is_new = start_or_join(client, elder, force=force, brain=brain.value)
     shell.say("train.started" if is_new else "train.watching", job=job)
     try:
         progress = watch(client, job, console=shell.console, words=shell.words)
@@ -325,6 +330,9 @@ def train(
         return
     check_outcome(progress)
     shell.console.print(outcome(progress, shell.words), markup=False)
+    if progress.get("brain") == Brain.LEFT:
+        show_left_brain(client, elder, console=shell.console, words=shell.words)
+        return
     active = client.model(elder)["active"]
     shell.console.print(arms_table(elder, active["arms"], shell.words))
 
@@ -408,6 +416,32 @@ def export(
     if file.exists() and not force:
         raise CliError("file.exists", path=file)
     shell.say("export.done", lines=shell.client().export(elder, file), path=file)
+
+
+@left_brain_app.command("report")
+def left_brain_report(context: typer.Context, elder: ElderArgument) -> None:
+    shell: Shell = context.obj
+    show_left_brain(shell.client(), elder, console=shell.console, words=shell.words)
+
+
+@left_brain_app.command("golden")
+def left_brain_golden(
+    context: typer.Context,
+    elder: ElderArgument,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.jsonl")] = None,
+    back: Annotated[Path | None, typer.Option("--in", metavar="FILE.jsonl")] = None,
+    force: Annotated[bool, typer.Option("--force")] = False,
+) -> None:
+    shell: Shell = context.obj
+    if (out is None) == (back is None):
+        raise CliError("golden.out_or_in")
+    if back is not None:
+        total = shell.client().review_golden(elder, _read(back))["total"]
+        shell.say("golden.reviewed", elder=elder, total=total)
+    elif out is not None:
+        if out.exists() and not force:
+            raise CliError("file.exists", path=out)
+        shell.say("golden.written", lines=shell.client().golden(elder, out), path=out, elder=elder)
 
 
 # ---- this machine -----------------------------------------------------------------------------------------

@@ -79,13 +79,13 @@ class Client:
 
     # ---- training -------------------------------------------------------------------------------------
 
-    def start_training(self, elder: str, *, force: bool) -> Json:
+    def start_training(self, elder: str, *, force: bool, brain: str = "right") -> Json:
         """Under the name that the elder was added with."""
-        body = {"elder_id": elder, "elder_name": "", "force_retrain": force}
+        body = {"elder_id": elder, "elder_name": "", "force_retrain": force, "brain": brain}
         return self._call("POST", "/train/start", json=body)
 
-    def quote(self, elder: str) -> Json:
-        return self._call("GET", f"/train/quote/{_id(elder)}")
+    def quote(self, elder: str, *, brain: str = "right") -> Json:
+        return self._call("GET", f"/train/quote/{_id(elder)}", params={"brain": brain})
 
     def progress(self, job: str) -> Json:
         return self._call("GET", f"/train/progress/{_id(job)}")
@@ -108,11 +108,23 @@ class Client:
         """`part`: "graph", "timeline" or "kinship"."""
         return self._call("GET", f"/elders/{_id(elder)}/{part}")
 
+    def left_brain(self, elder: str) -> Json:
+        return self._call("GET", f"/elders/{_id(elder)}/left-brain")
+
+    def golden(self, elder: str, path: Path) -> int:
+        return self._download(f"/elders/{_id(elder)}/golden", path)
+
+    def review_golden(self, elder: str, lines: bytes) -> Json:
+        return self._call("PUT", f"/elders/{_id(elder)}/golden", content=lines, headers=_NDJSON)
+
     def export(self, elder: str, path: Path) -> int:
-        """Write the samples aside, then rename; returns how many lines."""
+        return self._download(f"/export-jsonl/{_id(elder)}", path)
+
+    def _download(self, address: str, path: Path) -> int:
+        """Write the lines aside, then rename; returns how many."""
         aside = path.with_name(f".{path.name}.part")
         try:
-            with self._stream("GET", f"/export-jsonl/{_id(elder)}") as answer, aside.open("wb") as file:
+            with self._stream("GET", address) as answer, aside.open("wb") as file:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
             aside.replace(path)

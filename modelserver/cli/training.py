@@ -21,10 +21,10 @@ _LIVE = ("queued", "training")
 _PATIENCE_SECONDS = 120.0  #: with an API that has stopped answering, while the stack starts it again
 
 
-def start_or_join(client: Client, elder: str, *, force: bool) -> tuple[str, bool]:
+def start_or_join(client: Client, elder: str, *, force: bool, brain: str = "right") -> tuple[str, bool]:
     """(job, whether it is new): the job that is already training this elder is joined."""
     try:
-        return str(client.start_training(elder, force=force)["job_id"]), True
+        return str(client.start_training(elder, force=force, brain=brain)["job_id"]), True
     except CliError as error:
         if running := running_job(error):
             return running, False
@@ -73,11 +73,12 @@ def check_outcome(progress: Json) -> None:
 def outcome(progress: Json, words: Words) -> str:
     stages = progress["stages"]
     is_unchanged = bool(stages) and all(stage["state"] == "skipped" for stage in stages)
-    key = "train.unchanged" if is_unchanged else "train.done"
+    is_left = progress.get("brain") == "left"
+    key = "train.unchanged" if is_unchanged else "train.done_left" if is_left else "train.done"
     seconds = sum(stage.get("seconds") or 0.0 for stage in stages)
     told = {"version": progress.get("version"), "elder": progress["elder_id"], "seconds": seconds}
     if stages and (kept := stages[-1].get("facts") or {}).get("kept"):
-        key = "train.kept.invention" if kept["kept"] == "invention" else "train.kept"
+        key = "train.kept.left" if is_left else "train.kept.invention" if kept["kept"] == "invention" else "train.kept"
         told |= {"measure": words(f"table.{kept['kept']}").lower(), "against": words(f"train.kept.{kept['against']}")}
         told |= {"got": kept["got"], "wanted": kept["wanted"]}
     return words(key, **told)

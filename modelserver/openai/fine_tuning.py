@@ -37,7 +37,7 @@ def create_job(request: Request, wanted: NewJob, services: Provided, tenant: Fam
     elder, is_new = _elder(services, tenant, wanted, told)
     if running := services.jobs.live(tenant, elder.id):
         raise JobRunning(job_id=running.id)
-    check_training(services, elder, [*services.elders.answers(tenant, elder.id), *told])
+    check_training(services, tenant, elder, [*services.elders.answers(tenant, elder.id), *told])
     if is_new:
         services.elders.add(tenant, elder)
     services.files.give(tenant, file.id, elder.id)

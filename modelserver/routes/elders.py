@@ -72,6 +72,7 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
         elders=services.elders,
         replies=services.replies,
         files=services.files,
+        golden=services.golden,
         models=services.models,
         index=services.index,
     )
@@ -133,8 +134,13 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
         elders=services.elders,
         replies=services.replies,
         files=services.files,
+        golden=services.golden,
     )
-    is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
+    is_in_model = bool(
+        services.versions.of_elder(tenant, known.id)
+        or services.jobs.live(tenant, known.id)
+        or services.left_brains.in_use(tenant, known.id)
+    )
     return AnswerDeleted(
         elder_id=known.id,
         answer_id=answer,

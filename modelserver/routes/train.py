@@ -11,14 +11,14 @@ from fastapi.responses import StreamingResponse
 
 from kernel.errors import HeirloomError
 from kernel.ids import JobId, TenantId, elder_id
-from kernel.job import Event, Job
+from kernel.job import Brain, Event, Job
 from kernel.progress_tracker import ProgressTracker, eta_words
 from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
 from modelserver.schemas import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
-from modelserver.training import start_training, why_it_failed
+from modelserver.training import has_retired, start_training, why_it_failed
 
 router = APIRouter(prefix="/train", tags=["train"])
 
@@ -36,26 +36,33 @@ _KEPT = {
 def start(request: Request, wanted: StartTraining, services: Provided, tenant: Family) -> TrainingStarted:
     elder = services.elders.get(tenant, elder_id(wanted.elder_id))
     job, is_heard = start_training(
-        services, tenant, elder, elder_name=wanted.elder_name, force_retrain=wanted.force_retrain
+        services,
+        tenant,
+        elder,
+        elder_name=wanted.elder_name,
+        force_retrain=wanted.force_retrain,
+        brain=Brain(wanted.brain),
     )
     words = _STARTED if is_heard else _KEPT
     return TrainingStarted(message=words[language_of(request)], job_id=job.id, elder_id=elder.id)
 
 
 @router.get("/quote/{elder}")
-def quote(request: Request, elder: str, services: Provided, tenant: Family) -> QuoteOut:
+def quote(request: Request, elder: str, services: Provided, tenant: Family, brain: Brain = Brain.RIGHT) -> QuoteOut:
     """What a training would ask its teacher now, and how long it would take. Nothing is asked or started."""
     known = services.elders.get(tenant, elder_id(elder))
     base = services.config.get_current_model(known.language, wanted=known.base_model)
+    is_retired = brain is Brain.RIGHT and has_retired(services, tenant, known.id)
     quoted = quote_training(
         memories_of(services.elders, tenant, known.id),
-        model=services.teacher.name if services.teacher else "",
+        model=services.teacher.name if services.teacher and not is_retired else "",
         prompts=services.config.get_teacher_prompts(),
         replies=services.replies,
         tenant=tenant,
         elder=known.id,
-        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id)),
+        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id), brain=brain),
         max_pairs=services.config.get_recipe(base, threads=1).dpo.max_pairs,
+        brain=brain,
     )
     return QuoteOut(
         elder_id=known.id,
@@ -71,7 +78,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family) -> Q
 def progress(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.get(tenant, JobId(job_id))
     past = services.jobs.of_elder(tenant, job.elder)
-    return _progress(job, ProgressTracker(past), language_of(request))
+    return _progress(job, ProgressTracker(past, brain=job.brain), language_of(request))
 
 
 @router.get("/events/{job_id}")
@@ -88,7 +95,7 @@ async def events(request: Request, job_id: str, services: Provided, tenant: Fami
 @router.post("/cancel/{job_id}")
 def cancel(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.request_cancel(tenant, JobId(job_id), now=services.clock())
-    return _progress(job, ProgressTracker(), language_of(request))
+    return _progress(job, ProgressTracker(brain=job.brain), language_of(request))
 
 
 def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
@@ -96,6 +103,7 @@ def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
     return ProgressOut(
         job_id=job.id,
         elder_id=job.elder,
+        brain=job.brain.value,
         status=job.status.value,
         progress=now.percent,
         current_epoch=now.current_epoch,
@@ -128,7 +136,8 @@ def _error(job: Job, language: str) -> ErrorOut | None:
 
 
 async def _events(services: Services, tenant: TenantId, job: Job, after: int, language: str) -> AsyncIterator[str]:
-    tracker = ProgressTracker(await run_in_threadpool(services.jobs.of_elder, tenant, job.elder))
+    past = await run_in_threadpool(services.jobs.of_elder, tenant, job.elder)
+    tracker = ProgressTracker(past, brain=job.brain)
     last, quiet = "", 0.0
     while True:
         try:

@@ -20,8 +20,11 @@ PAUSE_SECONDS = 120
 
 def _slow_workshop(settings: Settings, *, owner: str) -> Workshop:
     workshop = open_workshop(settings, owner=owner)
-    pipeline = tuple(_slow(stage, settings.data_dir) for stage in workshop.runner.pipeline)
-    return replace(workshop, runner=replace(workshop.runner, pipeline=pipeline))
+    pipelines = {
+        brain: tuple(_slow(stage, settings.data_dir) for stage in stages)
+        for brain, stages in workshop.runner.pipelines.items()
+    }
+    return replace(workshop, runner=replace(workshop.runner, pipelines=pipelines))
 
 
 def _slow(stage: Stage, folder: Path) -> Stage:

@@ -15,6 +15,7 @@ import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
 from adapters.mongo_files import MongoFiles, create_file_indexes
+from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
@@ -29,8 +30,9 @@ from kernel.errors import (
     TrainingFileNotFound,
 )
 from kernel.evaluation import ArmScore, Probe
+from kernel.extraction import Extract
 from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, ModelName, TenantId
-from kernel.job import Job, JobStatus, Step, StepState
+from kernel.job import Brain, Job, JobStatus, Step, StepState
 from kernel.language_model import Call, Reply, Schema, Spent, Task
 from kernel.memory import Answer
 from kernel.sample import Message
@@ -40,6 +42,7 @@ from tests.memory_store import (
     MemoryElders,
     MemoryFamilies,
     MemoryFiles,
+    MemoryGoldenSets,
     MemoryJobs,
     MemoryReplies,
     MemoryVersions,
@@ -59,6 +62,7 @@ class Stores:
     versions: Any
     replies: Any
     files: Any
+    golden: Any
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +102,15 @@ def _wait_until_it_answers(url: str) -> None:
 @pytest.fixture(params=["memory", "mongo"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
-        yield Stores(MemoryFamilies(), MemoryElders(), MemoryJobs(), MemoryVersions(), MemoryReplies(), MemoryFiles())
+        yield Stores(
+            MemoryFamilies(),
+            MemoryElders(),
+            MemoryJobs(),
+            MemoryVersions(),
+            MemoryReplies(),
+            MemoryFiles(),
+            MemoryGoldenSets(),
+        )
         return
     database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
     create_indexes(database)
@@ -110,6 +122,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         MongoVersions(database),
         MongoReplies(database),
         MongoFiles(database),
+        MongoGoldenSets(database),
     )
     database.client.drop_database(database.name)
     database.client.close()
@@ -473,3 +486,27 @@ def test_another_familys_file_is_not_there(stores: Stores) -> None:
         with pytest.raises(TrainingFileNotFound):
             ask(US, theirs)
     assert files.content(THEM, theirs) == b"one" and files.get(THEM, theirs).elders == (ELDER,)
+
+
+def test_a_job_keeps_which_brain_it_trains_and_one_live_job_holds_for_both(stores: Stores) -> None:
+    left = replace(_job(), brain=Brain.LEFT)
+    stores.jobs.add(US, left)
+    assert stores.jobs.get(US, left.id).brain is Brain.LEFT
+    with pytest.raises(JobRunning):
+        stores.jobs.add(US, _job("j2"))
+
+
+def test_a_golden_set_is_one_elders_of_one_family_and_goes_line_by_line_or_whole(stores: Stores) -> None:
+    boat = Extract(title="The boat", people=("Edwin",))
+    for tenant in (US, THEM):
+        stores.golden.approve(tenant, ELDER, MemoryId("m1"), Extract(title="An older word"))
+        stores.golden.approve(tenant, ELDER, MemoryId("m1"), boat)
+        stores.golden.approve(tenant, ELDER, MemoryId("m2"), Extract())
+    assert stores.golden.of_elder(US, ELDER) == {"m1": boat, "m2": Extract()}
+    assert stores.golden.of_elder(US, ElderId("other")) == {}
+    stores.golden.forget(US, ELDER, MemoryId("m2"))
+    stores.golden.forget(US, ELDER, MemoryId("never"))
+    assert stores.golden.of_elder(US, ELDER) == {"m1": boat}
+    stores.golden.delete(US, ELDER)
+    assert stores.golden.of_elder(US, ELDER) == {}
+    assert len(stores.golden.of_elder(THEM, ELDER)) == 2

@@ -19,8 +19,8 @@ from adapters.openai_model import OpenAiModel
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
-from kernel.errors import BudgetSpent
 from kernel.entity_extraction import Reading, read_notes
+from kernel.errors import BudgetSpent
 from kernel.graph import EntityGraph, EntityType
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.indexing import index_graph

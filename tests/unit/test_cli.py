@@ -94,6 +94,7 @@ def test_every_command_has_its_help_in_chinese(run: Run) -> None:
         "answer",
         "family",
         "base",
+        "left-brain",
     ):
         assert re.search(rf"^\s+{command}\s+.*[\u4e00-\u9fff]", out, re.MULTILINE), command
 
@@ -521,6 +522,53 @@ def test_an_api_that_is_being_started_again_is_waited_for() -> None:
     assert done["status"] == "completed"
 
 
+# ---- the left brain -----------------------------------------------------------------------------------------
+
+
+def test_a_left_brain_is_trained_by_an_option_and_its_figures_are_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
+    server = _Server(progress("completed", "done") | {"brain": "left"})
+    code, out, err = run("train", "E1", "--brain", "left", handler=server)
+    assert (code, err) == (0, "")
+    assert server.started["brain"] == "left"
+    assert "left brain 1 of E1" in out and "held to JSON" in out and "0.75" in out
+    assert "Nobody has reviewed" in " ".join(out.split())
+    assert run("train", "E1", "--brain", "middle", handler=server)[0] == 2
+
+
+def test_a_left_brain_that_finds_less_says_that_the_one_before_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
+    over = progress("completed", "done") | {"brain": "left"}
+    kept = {"kept": "f1", "against": "in_use", "got": 0.2, "wanted": 0.5}
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": kept})
+    code, out, _ = run("train", "E1", "--brain", "left", handler=_Server(over))
+    assert code == 0
+    assert "left brain 1 of E1 stays in use" in " ".join(out.split())
+
+
+def test_the_golden_set_goes_to_a_file_that_is_not_overwritten_and_comes_back(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "golden.jsonl"
+    sent: list[bytes] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            sent.append(request.content)
+            return httpx.Response(200, json={"total": 1})
+        return httpx.Response(200, text='{"approved": false}\n')
+
+    code, out, _ = run("left-brain", "golden", "E1", "--out", str(file), handler=serve)
+    assert code == 0 and "1 memories" in out and "--in" in out
+    file.write_text('{"approved": true}\n')
+    assert run("left-brain", "golden", "E1", "--out", str(file), handler=serve)[0] == 1
+    assert run("left-brain", "golden", "E1", "--in", str(file), handler=serve)[0] == 0
+    assert sent == [b'{"approved": true}\n']
+    for options in ([], ["--out", str(file), "--in", str(file)]):
+        code, _, err = run("left-brain", "golden", "E1", *options, handler=serve)
+        assert (code, "--out" in err) == (1, True)
+
+
 # ---- account and settings ---------------------------------------------------------------------------------
 
 
@@ -572,6 +620,7 @@ class _Server:
     def __init__(self, *progresses: dict[str, Any]) -> None:
         self._progresses = list(progresses)
         self.paths: list[str] = []
+        self.started: dict[str, Any] = {}
         self.start = answers(200, {"success": True, "message": "", "job_id": "j_1", "elder_id": "E1"})
         self.elder = answers(201, {"elder_id": "E1", "name": "E", "language": "en", "base_model": ""})
 
@@ -579,11 +628,14 @@ class _Server:
         path = request.url.path
         self.paths.append(path)
         if path == "/train/start":
+            self.started = json.loads(request.content)
             return self.start(request)
         if path.startswith("/train/"):
             return httpx.Response(200, json=self._next())
         if path.startswith("/models/"):
             return httpx.Response(200, json={"active": {"arms": ARMS}, "versions": []})
+        if path.endswith("/left-brain"):
+            return httpx.Response(200, json=LEFT_BRAIN)
         if path == "/elders":
             return self.elder(request)
         if path == "/chat":
@@ -594,6 +646,15 @@ class _Server:
         return self._progresses.pop(0) if len(self._progresses) > 1 else self._progresses[0]
 
 
+LEFT_BRAIN = {
+    "elder_id": "E1",
+    "version": 1,
+    "base": "tiny",
+    "memories": 9,
+    "small_talk": 6,
+    "is_reviewed": False,
+    "scores": [{"arm": "grammar", "valid": 1.0, "exact": 0.5, "f1": 0.75, "small_talk": 1.0, "fields": {}}],
+}
 ARMS = [
     {"arm": "base", "recall": 0.0, "honesty": 0.1, "invention": 0.4, "style": 0.1},
     {"arm": "trained+retrieval", "recall": 0.95, "honesty": 0.85, "invention": 0.02, "style": 0.9},

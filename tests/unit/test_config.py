@@ -9,6 +9,7 @@ from config.logs import set_up_logs
 from config.settings import ROOT, Settings
 from kernel.errors import BadId, BadInput, HeirloomError, JobRunning, by_code
 from kernel.ids import ElderId, JobId, JobRef, TenantId, elder_id, model_name
+from kernel.job import Brain
 
 FILE = ROOT / "config" / "training_config.yaml"
 
@@ -33,6 +34,17 @@ def test_the_environment_is_on_top_of_the_registry_and_the_registry_on_top_of_th
     assert _loader().get_recipe(base, threads=2).lora.rank == 32
     recipe = _loader(HEIRLOOM_LORA__RANK="4", HEIRLOOM_TRAINING__DPO__BETA="0.5").get_recipe(base, threads=2)
     assert (recipe.lora.rank, recipe.dpo.beta, recipe.lora.alpha) == (4, 0.5, 64)
+
+
+def test_the_left_brain_has_a_recipe_of_its_own_that_the_environment_is_on_top_of_too() -> None:
+    base = _loader().get_base_model("smollm2-135m-instruct")
+    right = _loader().get_recipe(base, threads=2)
+    left = _loader().get_recipe(base, threads=2, brain=Brain.LEFT)
+    assert left.sft.max_seq_length > right.sft.max_seq_length and left.lora.rank == 16
+    changed = _loader(HEIRLOOM_LEFT_BRAIN__TRAINING__EPOCHS="9")
+    assert changed.get_recipe(base, threads=2, brain=Brain.LEFT).sft.epochs == 9
+    assert changed.get_recipe(base, threads=2) == right
+    assert set(_loader().get_extraction_words()) == {"en", "zh"}
 
 
 def test_an_override_of_nothing_is_refused() -> None:

@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 
 from adapters.entity_finder import OfflineEntityFinder
-from kernel.errors import TeacherGarbled, TeacherRefused
 from kernel.entity_extraction import EXTRACTION, Found, Reading, Tie, believed, read_notes
+from kernel.errors import TeacherGarbled, TeacherRefused
 from kernel.graph import EntityType
 from kernel.ids import MemoryId
 from kernel.language_model import Task

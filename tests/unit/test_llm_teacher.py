@@ -10,8 +10,8 @@ from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.elder import Consent, Elder
-from kernel.errors import BudgetSpent, Cancelled, ConsentMissing, TeacherGarbled, TeacherRefused, TeacherUnavailable
 from kernel.entity_extraction import read_notes
+from kernel.errors import BudgetSpent, Cancelled, ConsentMissing, TeacherGarbled, TeacherRefused, TeacherUnavailable
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Job, JobStatus
 from kernel.kept_model import Budget, KeptModel
@@ -24,7 +24,7 @@ from kernel.question import think_of_questions
 from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
-from tests.memory_store import MemoryElders, MemoryFiles, MemoryReplies
+from tests.memory_store import MemoryElders, MemoryFiles, MemoryGoldenSets, MemoryReplies
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
@@ -300,6 +300,8 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         replies=replies,
         budget=Budget(),
         clock=lambda: NOON,
+        words={},
+        left_brain=None,
     )
     job = Job(
         id=JobId("j"),
@@ -317,7 +319,15 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         """While the model thinks about the first."""
         for one in answers.answers(US, ELDER):
             if one.answer == BOAT:
-                take_back_answer(US, ELDER, one.id, elders=answers, replies=replies, files=MemoryFiles())
+                take_back_answer(
+                    US,
+                    ELDER,
+                    one.id,
+                    elders=answers,
+                    replies=replies,
+                    golden=MemoryGoldenSets(),
+                    files=MemoryFiles(),
+                )
         return NOTE
 
     model.replies = take_back

@@ -5,11 +5,12 @@ import re
 import pytest
 
 from config.settings import ROOT
-from kernel.pipeline import STAGE_NAMES
+from kernel.left_brain_pipeline import PIPELINES
 from modelserver.cli.words import read_sentences
 
 PAGE = (ROOT / "modelserver" / "pages" / "index.html").read_text(encoding="utf-8")
 _, ZH, EN = re.split(r"^  (?:zh|en): \{", PAGE.partition("\n};")[0], flags=re.MULTILINE)
+STAGE_NAMES = {stage.name for stages in PIPELINES.values() for stage in stages}
 CODE = PAGE.partition("\n};")[2]
 LANGUAGES = {"zh": ZH, "en": EN}
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from kernel.ids import ElderId, JobId, TenantId
-from kernel.job import Job, JobStatus, Step, StepState
+from kernel.job import Brain, Job, JobStatus, Step, StepState
+from kernel.left_brain_pipeline import PIPELINES
 from kernel.pipeline import STAGE_NAMES
 from kernel.progress_tracker import TYPICAL_SECONDS, ProgressTracker, eta_words
 
@@ -27,7 +28,8 @@ def _job(*steps: Step, status: JobStatus = JobStatus.TRAINING) -> Job:
 
 
 def test_every_stage_has_a_typical_time() -> None:
-    assert set(TYPICAL_SECONDS) == set(STAGE_NAMES)
+    for brain, stages in PIPELINES.items():
+        assert list(TYPICAL_SECONDS[brain]) == [stage.name for stage in stages]
 
 
 def test_percent_goes_from_0_to_99_and_100_only_when_completed() -> None:
@@ -51,6 +53,12 @@ def test_the_eta_uses_the_elders_last_completed_job() -> None:
     job = _job(*(Step(name=name, state=StepState.SKIPPED) for name in before), running)
     left = len(STAGE_NAMES) - len(before) - 0.5
     assert ProgressTracker([past]).progress(job).eta_seconds == left * 10
+
+
+def test_the_times_of_one_brain_say_nothing_of_the_other() -> None:
+    steps = [Step(name=name, state=StepState.DONE, seconds=10.0) for name in STAGE_NAMES]
+    right = _job(*steps, status=JobStatus.COMPLETED)
+    assert ProgressTracker([right], brain=Brain.LEFT).whole_seconds == ProgressTracker(brain=Brain.LEFT).whole_seconds
 
 
 def test_a_training_step_says_epoch_loss_and_its_own_eta() -> None:

@@ -17,7 +17,7 @@ from kernel.errors import (
     StageKeepsDying,
     TooLarge,
 )
-from kernel.pipeline import STAGE_NAMES
+from kernel.left_brain_pipeline import PIPELINES
 from kernel.reason import STAGES, in_chinese
 from modelserver.cli.words import read_sentences
 
@@ -64,7 +64,8 @@ def test_a_reason_that_nobody_wrote_stays_as_it_is() -> None:
 
 def test_stages_have_one_chinese_name_everywhere() -> None:
     words = read_sentences()
-    assert {name: STAGES[name] for name in STAGE_NAMES} == {name: words[f"stage.{name}"]["zh"] for name in STAGE_NAMES}
+    names = {stage.name for stages in PIPELINES.values() for stage in stages}
+    assert {name: STAGES[name] for name in names} == {name: words[f"stage.{name}"]["zh"] for name in names}
 
 
 def _given() -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 from adapters.artifacts import ArtifactStore, Place
 from kernel.errors import BaseModelMissing, Cancelled, EngineUnavailable, QueueUnavailable
 from kernel.ids import ElderId, JobId, TenantId
-from kernel.job import Job, JobStatus, Step, StepState
+from kernel.job import Brain, Job, JobStatus, Step, StepState
 from kernel.pipeline import Queue, Stage
 from kernel.publication import Publication
 from tests.memory_store import MemoryJobs
@@ -58,15 +58,23 @@ class House:
             max_attempts=3,
             owner="w",
             clock=lambda: self.now,
-            pipeline=(
-                self._stage("read", Queue.CPU, (), Text, lambda desk: Text(desk.answers)),
-                self._stage("shout", Queue.CPU, ("read",), Text, lambda desk, read: Text(read.words.upper())),
-                replace(
-                    self._stage("tell", Queue.GPU, ("shout",), Publication, lambda *_: Publication(number=7, tag="t")),
-                    holds=lambda desk, publication: self.is_published,
-                ),
+            pipelines={Brain.RIGHT: self.right(), Brain.LEFT: self.left()},
+        )
+
+    def right(self) -> tuple[Stage, ...]:
+        return (
+            self._stage("read", Queue.CPU, (), Text, lambda desk: Text(desk.answers)),
+            self._stage("shout", Queue.CPU, ("read",), Text, lambda desk, read: Text(read.words.upper())),
+            replace(
+                self._stage("tell", Queue.GPU, ("shout",), Publication, lambda *_: Publication(number=7, tag="t")),
+                holds=lambda desk, publication: self.is_published,
             ),
         )
+
+    def left(self) -> tuple[Stage, ...]:
+        """It begins as the other does, and is shorter."""
+        whisper = self._stage("whisper", Queue.CPU, ("read",), Publication, lambda *_: Publication(number=1, tag="w"))
+        return (self.right()[0], whisper)
 
     def desk(self, job: Job, report: Any, pause: Any) -> Any:
         recipe = SimpleNamespace(base=SimpleNamespace(parameters=1))
@@ -75,9 +83,10 @@ class House:
     def prepare(self, stage: Stage, desk: Any) -> None:
         return None
 
-    def start(self, *, force: bool = False) -> None:
+    def start(self, *, force: bool = False, brain: Brain = Brain.RIGHT) -> None:
         self.jobs._jobs.pop((US, JOB), None)
-        steps = tuple(Step(name=name) for name in ("read", "shout", "tell"))
+        stages = self.right() if brain is Brain.RIGHT else self.left()
+        steps = tuple(Step(name=stage.name) for stage in stages)
         self.jobs.add(
             US,
             Job(
@@ -90,6 +99,7 @@ class House:
                 steps=steps,
                 created_at=self.now,
                 updated_at=self.now,
+                brain=brain,
             ),
         )
 
@@ -298,3 +308,24 @@ def test_the_version_in_use_keeps_what_it_was_made_of_however_often_a_new_one_is
         house.jobs._jobs[US, JobId(words)] = replace(job, id=JobId(words))
     place = Place(tenant=US, elder=ElderId("e"), stage="shout")
     assert [house.artifacts.look(place, key) is not None for key in made] == [True, False, True, True]
+
+
+def test_a_job_of_the_left_brain_goes_through_its_own_stages_and_takes_what_both_share(house: House) -> None:
+    house.run()
+    house.start(brain=Brain.LEFT)
+    job = house.advance("cpu")
+    assert (job.status, job.version) == (JobStatus.COMPLETED, 1)
+    assert house.states() == ["skipped", "done"]
+    assert house.ran == ["read", "shout", "tell", "whisper"]
+
+
+def test_however_often_one_brain_is_trained_the_other_keeps_what_it_was_made_of(house: House) -> None:
+    job = house.run()
+    house.jobs._jobs[US, JobId("right")] = replace(job, id=JobId("right"))
+    for words in ("one", "two", "three"):
+        house.now += timedelta(hours=1)
+        house.answers = words
+        house.start(brain=Brain.LEFT)
+        house.jobs._jobs[US, JobId(words)] = replace(house.advance("cpu"), id=JobId(words))
+    place = Place(tenant=US, elder=ElderId("e"), stage="shout")
+    assert house.artifacts.look(place, job.step("shout").key) is not None

@@ -1,25 +1,45 @@
 """Greedy answers of a GGUF.
 
-Request: gguf, prompts (message lists), threads, max_tokens. Result: {"answers": [str]}.
+Request: gguf, prompts (message lists), threads, max_tokens, schema (of JSON, or null). Result: {"answers": [str]}.
+With a schema the answers come one at a time, each held to it by a grammar.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from adapters.greedy import greedy_answers
+from adapters.local_model import LocalModel
 from adapters.program import Say, program_main
 from kernel.sample import Message
 
+_CONTEXT_TOKENS = 4096  #: as the left brain has them when it is used
+
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    answers = greedy_answers(
-        Path(request["gguf"]),
-        [[Message(**message) for message in prompt] for prompt in request["prompts"]],
-        threads=request["threads"],
-        max_tokens=request["max_tokens"],
-        on_progress=lambda done, total: say(done / total, answered=done, asked=total),
-    )
+    prompts = [[Message(**message) for message in prompt] for prompt in request["prompts"]]
+    gguf, threads, max_tokens = Path(request["gguf"]), request["threads"], request["max_tokens"]
+
+    def progress(done: int, total: int) -> None:
+        say(done / total, answered=done, asked=total)
+
+    if schema := request["schema"]:
+        answers = []
+        for answer in _bound_answers(gguf, prompts, schema, threads=threads, max_tokens=max_tokens):
+            answers.append(answer)
+            progress(len(answers), len(prompts))
+        return {"answers": answers}
+    answers = greedy_answers(gguf, prompts, threads=threads, max_tokens=max_tokens, on_progress=progress)
     return {"answers": answers}
+
+
+def _bound_answers(
+    gguf: Path, prompts: Sequence[Sequence[Message]], schema: Mapping[str, object], *, threads: int, max_tokens: int
+) -> Iterator[str]:
+    with closing(LocalModel(gguf, threads=threads, context_tokens=_CONTEXT_TOKENS)) as model:
+        for prompt in prompts:
+            yield "".join(model.answer(prompt, temperature=0.0, max_tokens=max_tokens, schema=schema))
 
 
 if __name__ == "__main__":
