@@ -6,20 +6,38 @@ again and goes on. The words go first: without them no training can begin meanwh
 
 from dataclasses import dataclass
 
+from kernel.conversation import turns_of
+from kernel.feedback import rests_on
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, Replies, VectorIndex
+from kernel.ports import Conversations, Elders, Feedbacks, Replies, VectorIndex
 
 
-def take_back_answer(tenant: TenantId, elder: ElderId, answer: AnswerId, *, elders: Elders, replies: Replies) -> None:
-    """The answer, and every reply of a teacher that held its words. Raises ElderNotFound, AnswerNotFound."""
+def take_back_answer(
+    tenant: TenantId,
+    elder: ElderId,
+    answer: AnswerId,
+    *,
+    elders: Elders,
+    replies: Replies,
+    conversations: Conversations,
+    feedbacks: Feedbacks,
+) -> None:
+    """The answer, every reply of a teacher that held its words, and what of the family's talks and feedback was
+    given or quotes them. Raises ElderNotFound, AnswerNotFound."""
     known = elders.get(tenant, elder)
     found = [one for one in elders.answers(tenant, elder) if one.id == answer]
     memories = collect_memories(found, elder_name=known.name, language=known.language)
     elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
+    for conversation in conversations.whole(tenant, elder):
+        if turns := turns_of(conversation, memories.items):
+            conversations.remove_turns(tenant, conversation.id, turns)
+    for feedback in feedbacks.of_elder(tenant, elder):
+        if rests_on(feedback, memories.items):
+            feedbacks.remove(tenant, elder, feedback.id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +55,8 @@ def remove_elder(
     *,
     elders: Elders,
     replies: Replies,
+    conversations: Conversations,
+    feedbacks: Feedbacks,
     models: ModelManager,
     index: VectorIndex,
 ) -> Receipt:
@@ -48,5 +68,7 @@ def remove_elder(
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)
+    feedbacks.delete(tenant, elder)
+    conversations.delete_all(tenant, elder=elder, member="")
     elders.delete(tenant, elder)
     return Receipt(answers=answers, versions=versions, jobs=jobs)

@@ -30,6 +30,8 @@ READ, NAT_WEIGHT = 3, 0.3
 #: The score, after reading, from which the best is surely meant. Of the sample elders' held-out questions 0.85 (en)
 #: and 0.86 (zh) find one so, the right one for all but one each; of the unanswerable, 2 and 1 of 20.
 READ_SURE = 6.0
+#: The likelihood from which a memory fits a question, though another may be meant.
+READ_FITS = 0.0
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
 MOST_VIEWS = 300  #: nearest views asked of the index
@@ -52,6 +54,12 @@ _ADDRESS = re.compile(
 class Found:
     memories: Sequence[Memory]  #: best first
     is_sure: bool  #: the first is surely meant
+    likelihood: float | None = None  #: in nats, of the likeliest that was read; None where nothing was
+
+    @property
+    def is_nothing(self) -> bool:
+        """None is surely meant, and to the reader none fits."""
+        return not self.is_sure and (self.likelihood is None or self.likelihood < READ_FITS)
 
 
 class Retriever:
@@ -74,7 +82,11 @@ class Retriever:
         self._views = {view: text for memory in self._memories for view, text in _views(memory).items()}
 
     def find(self, question: str, limit: int) -> list[Memory]:
-        """What a prompt shows: at most `limit` memories, best first; the best alone where it is surely meant.
+        """What a prompt shows: at most `limit` memories, best first; the best alone where it is surely meant."""
+        return list(self.find_read(question, limit).memories)
+
+    def find_read(self, question: str, limit: int) -> Found:
+        """As `find`, with how sure it is.
 
         The best three are read first. Of a long memory it is the part that the question is about. Raises
         EngineUnavailable.
@@ -89,7 +101,8 @@ class Retriever:
             best = _best_first(best[:READ], scores) + best[READ:]
             is_sure = scores[best[0]] >= READ_SURE
         shown = best[: min(limit, 1) if is_sure else limit]
-        return [self._narrowed(heard, self._memories[number]) for number in shown]
+        memories = [self._narrowed(heard, self._memories[number]) for number in shown]
+        return Found(memories=memories, is_sure=is_sure, likelihood=max(read, default=None))
 
     def find_unread(self, question: str, limit: int) -> Found:
         """The cheap half of `find`: by the index alone. Raises EngineUnavailable."""

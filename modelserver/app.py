@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from config.logs import set_up_logs
 from config.settings import read_settings
 from modelserver.problems import BodyLimit, handle_problems
-from modelserver.routes import chat, elders, health, models, page, provenance, train
+from modelserver.routes import chat, conversations, elders, feedback, health, models, page, provenance, train
 from modelserver.services import Services, open_services
 
 
@@ -23,6 +23,6 @@ def create_app(services: Services | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(BodyLimit, limit=services.settings.max_import_bytes)
     handle_problems(app)
-    for module in (elders, train, chat, models, provenance, health, page):
+    for module in (elders, train, chat, conversations, feedback, models, provenance, health, page):
         app.include_router(module.router)
     return app

@@ -11,7 +11,9 @@ from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
+from adapters.entity_finder import OfflineEntityFinder
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -23,10 +25,13 @@ from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
 from kernel.ports import (
     Clock,
+    Conversations,
     Doorbell,
     Elders,
     Engine,
+    EntityFinder,
     Families,
+    Feedbacks,
     Jobs,
     LanguageModel,
     Replies,
@@ -50,6 +55,8 @@ class Services:
     families: Families
     elders: Elders
     replies: Replies
+    conversations: Conversations
+    feedbacks: Feedbacks
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
@@ -57,6 +64,7 @@ class Services:
     engine: Engine
     index: VectorIndex
     reranker: Reranker
+    finder: EntityFinder
     teacher: LanguageModel | None  #: None: the built-in one
     checks: dict[str, Check]
     clock: Clock
@@ -133,6 +141,8 @@ def open_services(settings: Settings) -> Services:
         families=MongoFamilies(database),
         elders=MongoElders(database),
         replies=MongoReplies(database),
+        conversations=MongoConversations(database),
+        feedbacks=MongoFeedbacks(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),
@@ -140,6 +150,7 @@ def open_services(settings: Settings) -> Services:
         engine=engine,
         index=index,
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
+        finder=OfflineEntityFinder(),
         teacher=open_teacher(**settings.teacher),
         checks={
             "store": lambda: ping(database),

@@ -13,6 +13,7 @@ from kernel.ports import (
     Elders,
     Embedder,
     Engine,
+    Feedbacks,
     GraphIndexer,
     Report,
     Reranker,
@@ -31,6 +32,7 @@ class DeskMaker:
     config: ConfigLoader
     threads: int
     elders: Elders
+    feedbacks: Feedbacks
     versions: Versions
     teachers: Teachers
     embedder: Embedder
@@ -58,6 +60,7 @@ class DeskMaker:
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
+            feedback=tuple(self.feedbacks.of_elder(job.tenant, job.elder)),
             teacher=teacher,
             judge=judge,
             finder=self.teachers.finder,

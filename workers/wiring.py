@@ -16,6 +16,7 @@ from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
 from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
+from adapters.mongo_conversations import MongoFeedbacks
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -66,6 +67,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         config=config,
         threads=settings.threads,
         elders=MongoElders(database),
+        feedbacks=MongoFeedbacks(database),
         versions=MongoVersions(database),
         teachers=_teachers(settings, config, database),
         embedder=embedder,

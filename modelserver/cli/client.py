@@ -104,11 +104,11 @@ class Client:
     def why(self, elder: str, thing: str) -> Json:
         return self._call("GET", f"/provenance/{_id(elder)}/{_id(thing)}")
 
-    def export(self, elder: str, path: Path) -> int:
-        """Write the samples aside, then rename; returns how many lines."""
+    def export(self, elder: str, path: Path, *, what: str = "export-jsonl") -> int:
+        """Write the samples (or "export-feedback") aside, then rename; returns how many lines."""
         aside = path.with_name(f".{path.name}.part")
         try:
-            with self._stream("GET", f"/export-jsonl/{_id(elder)}") as answer, aside.open("wb") as file:
+            with self._stream("GET", f"/{what}/{_id(elder)}") as answer, aside.open("wb") as file:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
             aside.replace(path)
@@ -119,13 +119,23 @@ class Client:
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())
 
+    def feedback(self, elder: str, *, limit: int, offset: int) -> Json:
+        return self._call("GET", "/feedback", params={"elder_id": elder, "limit": limit, "offset": offset})
+
+    def delete_feedback(self, elder: str, feedback: str) -> Json:
+        return self._call("DELETE", f"/feedback/{_id(elder)}/{_id(feedback)}")
+
     # ---- chat -----------------------------------------------------------------------------------------
 
-    def chat(self, elder: str, message: str, history: list[Json]) -> Iterator[tuple[str, Json]]:
-        """("memories" | "token" | "done" | "error", data) as they come."""
-        body = {"elder_id": elder, "message": message, "conversation_history": history, "stream": True}
+    def chat(self, elder: str, message: str, history: list[Json], **more: Any) -> Iterator[tuple[str, Json]]:
+        """("memories" | "token" | "done" | "error", data) as they come. `more`: member, conversation_id, strict."""
+        body = {"elder_id": elder, "message": message, "conversation_history": history, "stream": True} | more
         with self._stream("POST", "/chat", json=body, timeout=_CHAT_SECONDS) as answer:
             yield from events(answer.iter_lines())
+
+    def last_conversation(self, elder: str, member: str) -> Json | None:
+        asked = {"elder_id": elder, "member": member, "limit": 1}
+        return next(iter(self._call("GET", "/conversations", params=asked)["conversations"]), None)
 
     # ---- the wire -------------------------------------------------------------------------------------
 

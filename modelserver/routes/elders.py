@@ -71,6 +71,8 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
         known,
         elders=services.elders,
         replies=services.replies,
+        conversations=services.conversations,
+        feedbacks=services.feedbacks,
         models=services.models,
         index=services.index,
     )
@@ -123,9 +125,18 @@ def list_answers(
 
 @router.delete("/{elder}/answers/{answer}")
 def delete_answer(request: Request, elder: str, answer: str, services: Provided, tenant: Family) -> AnswerDeleted:
-    """Chat and the next training do without it; what was trained before knows it until then."""
+    """Chat and the next training do without it; what was trained before knows it until then. What the family was
+    told of it goes too: the turns of conversations that were given it or quote it, and the feedback on them."""
     known = services.elders.get(tenant, elder_id(elder))
-    take_back_answer(tenant, known.id, AnswerId(answer), elders=services.elders, replies=services.replies)
+    take_back_answer(
+        tenant,
+        known.id,
+        AnswerId(answer),
+        elders=services.elders,
+        replies=services.replies,
+        conversations=services.conversations,
+        feedbacks=services.feedbacks,
+    )
     is_in_model = bool(services.versions.of_elder(tenant, known.id) or services.jobs.live(tenant, known.id))
     return AnswerDeleted(
         elder_id=known.id,
