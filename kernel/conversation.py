@@ -6,18 +6,13 @@ An answer often quotes the memory that it was given: when that memory is taken b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from kernel.evidence import is_quoted
 from kernel.ids import ConversationId, ElderId, MemoryId, TurnId
 from kernel.language import weight
 from kernel.sample import Message
-
-if TYPE_CHECKING:
-    from kernel.memory import Memory
 
 MOST_TURNS = 200  #: of one conversation: with the longest questions and answers a document of 10 MB
 TURNS_READ = 5  #: earlier turns that a question is asked with
@@ -77,10 +72,12 @@ def title_of(question: str) -> str:
     return (cut.rpartition(" ")[0] if is_inside_a_word else cut).rstrip(" ,;:，；：、") + "…"
 
 
-def turns_of(conversation: Conversation, taken_back: Sequence[Memory]) -> list[TurnId]:
-    """The turns that were given one of these memories, or that quote it all the same, as trained weights may."""
+def turns_of(
+    conversation: Conversation, memory_ids: Collection[MemoryId], is_quotation: Callable[[str], bool]
+) -> list[TurnId]:
+    """The turns that were given one of these memories, or that quote one all the same, as trained weights may."""
     return [
         turn.id
         for turn in conversation.turns
-        if any(memory.id in turn.memory_ids or is_quoted(memory.text, turn.answer) for memory in taken_back)
+        if not set(turn.memory_ids).isdisjoint(memory_ids) or is_quotation(turn.answer)
     ]

@@ -8,7 +8,7 @@ answer says them too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kernel.ids import MemoryId
@@ -45,13 +45,21 @@ def shared_words(text: str, answer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pieces))
 
 
-def is_quoted(text: str, answer: str) -> bool:
-    """Whether the answer repeats a piece of the text, or half of what it says."""
-    pieces = shared_words(text, answer)
-    if any(weight(piece) >= _QUOTE for piece in pieces):
-        return True
-    told = set(tokens(text))
-    return len(told & set(tokens(answer))) >= max(_FEWEST, len(told) / 2)
+def quotation_of(memories: Sequence[Memory]) -> Callable[[str], bool]:
+    """Whether what is said repeats a piece of one of the memories, or half of what one says."""
+    held = [(memory.text, frozenset(tokens(memory.text))) for memory in memories]
+
+    def is_quotation(said: str) -> bool:
+        spoken = frozenset(tokens(said))
+        for text, told in held:
+            shared = len(told & spoken)
+            if shared >= max(_FEWEST, len(told) / 2):
+                return True
+            if shared >= _FEWEST and any(weight(piece) >= _QUOTE for piece in shared_words(text, said)):
+                return True
+        return False
+
+    return is_quotation
 
 
 def _met(units: Sequence[str], said: frozenset[str]) -> set[int]:

@@ -7,13 +7,12 @@ and the grounded judge finds its words better. What was praised or corrected is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kernel.evaluation import Probe, admits_not_remembering
-from kernel.evidence import is_quoted
 from kernel.grounding import facts, unsupported
 from kernel.ids import FeedbackId, MemoryId, feedback_id
 from kernel.judge import Corrected, GroundedJudge, Verdict
@@ -63,10 +62,10 @@ def not_held_by_memories(correction: str, question: str, memories: Memories, fin
     return tuple(unsupported(correction, source, language=memories.language, finder=finder))
 
 
-def rests_on(feedback: Feedback, taken_back: Sequence[Memory]) -> bool:
+def rests_on(feedback: Feedback, memory_ids: Collection[MemoryId], is_quotation: Callable[[str], bool]) -> bool:
     """Whether its answer was given one of these memories, or it quotes one."""
-    said = f"{feedback.answer}\n{feedback.correction}"
-    return any(memory.id in feedback.memory_ids or is_quoted(memory.text, said) for memory in taken_back)
+    is_given = not set(feedback.memory_ids).isdisjoint(memory_ids)
+    return is_given or is_quotation(feedback.answer) or is_quotation(feedback.correction)
 
 
 def lessons(feedback: Sequence[Feedback], probes: Sequence[Probe]) -> list[Feedback]:

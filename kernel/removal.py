@@ -7,6 +7,7 @@ again and goes on. The words go first: without them no training can begin meanwh
 from dataclasses import dataclass
 
 from kernel.conversation import turns_of
+from kernel.evidence import quotation_of
 from kernel.feedback import rests_on
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
@@ -32,11 +33,12 @@ def take_back_answer(
     elders.remove_answer(tenant, elder, answer)  # first: from here on no teacher is asked about it
     for memory in memories.items:
         replies.forget(tenant, elder, memory.id)
+    ids, is_quotation = {memory.id for memory in memories.items}, quotation_of(memories.items)
     for conversation in conversations.whole(tenant, elder):
-        if turns := turns_of(conversation, memories.items):
+        if turns := turns_of(conversation, ids, is_quotation):
             conversations.remove_turns(tenant, conversation.id, turns)
     for feedback in feedbacks.of_elder(tenant, elder):
-        if rests_on(feedback, memories.items):
+        if rests_on(feedback, ids, is_quotation):
             feedbacks.remove(tenant, elder, feedback.id)
 
 

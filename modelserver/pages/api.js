@@ -36,16 +36,18 @@ export const drop = path => call(path, { method: "DELETE" });
 export async function* stream(path, body) {
   const reader = (await send("POST", path, body)).body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    rest += value;
-    const parts = rest.split("\n\n"); rest = parts.pop();
-    for (const part of parts) {
-      const kind = /^event: (.*)$/m.exec(part), data = /^data: (.*)$/m.exec(part);
-      if (kind && data) yield [kind[1], JSON.parse(data[1])];
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      rest += value;
+      const parts = rest.split("\n\n"); rest = parts.pop();
+      for (const part of parts) {
+        const kind = /^event: (.*)$/m.exec(part), data = /^data: (.*)$/m.exec(part);
+        if (kind && data) yield [kind[1], JSON.parse(data[1])];
+      }
     }
-  }
+  } finally { reader.cancel().catch(() => {}); }  // nobody listens any more: the answer need not be finished
 }
 
 // An element with its words, which are never markup.

@@ -64,9 +64,17 @@ $("keyform").addEventListener("submit", event => { event.preventDefault(); here.
 $("language").addEventListener("click", () => {
   here.language = here.language === "zh" ? "en" : "zh"; localStorage.setItem("lang", here.language);
   showWords();
-  if (!$("talks").hidden || !$("elderlabel").hidden) another();
+  if ($("elderlabel").hidden) return;
+  if (!$("welcome").hidden) startAnew();
+  showConsent();
+  listTalks().catch(complain);
 });
-$("member").addEventListener("change", () => { here.member = $("member").value.trim(); localStorage.setItem("member", here.member); another(); });
+$("member").addEventListener("change", () => {
+  const before = here.member;
+  here.member = $("member").value.trim(); localStorage.setItem("member", here.member);
+  if (before) return another();
+  listTalks().catch(complain);  // what was said without a name stays in sight, and goes on with one
+});
 $("elder").addEventListener("change", another);
 $("newtalk").addEventListener("click", () => { startAnew(); if (isNarrow.matches) toggle("talksbutton", "talks"); $("message").focus(); });
 $("deletetalks").addEventListener("click", () => forgetAll().catch(complain));

@@ -23,6 +23,7 @@ def house(tmp_path: Path) -> House:
 def ask(house: House, message: str, **more: object) -> dict[str, object]:
     answer = house.client.post("/chat", json={"elder_id": ELDER, "message": message} | more)
     assert answer.status_code == 200, answer.text
+    assert (answer.headers["X-Generated-By"], answer.json()["generated_by_ai"]) == ("AI", True)
     return dict(answer.json())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.evidence import evidence_of, is_quoted, shared_words
+from kernel.evidence import evidence_of, quotation_of, shared_words
 from kernel.memory import Answer, collect_memories
 
 EN = "I was born in Dunmore, County Galway, in March 1938. My mother kept hens behind the half-door."
@@ -47,4 +47,5 @@ def test_only_memories_that_share_words_are_evidence() -> None:
     ],
 )
 def test_a_quotation_is_told_from_a_word_in_common(text: str, answer: str, is_one: bool) -> None:
-    assert is_quoted(text, answer) is is_one
+    told = [Answer(question="q", answer="The river froze over."), Answer(question="q", answer=text)]
+    assert quotation_of(collect_memories(told, elder_name="n", language="en").items)(answer) is is_one

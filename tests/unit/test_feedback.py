@@ -27,6 +27,7 @@ from kernel.memory import PART, Answer, collect_memories
 from kernel.note import Notes
 from kernel.pair import PreferencePair, make_pairs
 from kernel.pipeline import PIPELINE
+from kernel.retrieval import Retriever
 from kernel.sample import Message, Sample, Samples
 from tests.fakes import MemoryIndex, Names, Reads
 
@@ -39,9 +40,7 @@ MEMORIES = collect_memories(
         Answer(question="Did you have a dog?", answer="Our dog Captain walked me to school."),
         Answer(
             question="The flood?",
-            answer=" ".join(
-                f"In {year} the river rose over the quay and we carried the beds up." for year in range(1950, 1960)
-            ),
+            answer=" ".join(f"In {year} the river rose over the quay and we carried the beds up." for year in YEARS),
         ),
     ],
     elder_name="Ann",
@@ -178,8 +177,6 @@ def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_sh
         def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
             return [[float(text.count(one)) for one in "abcdefgh"] for text in texts]
 
-    from kernel.retrieval import Retriever
-
     def retriever(memories: Any) -> Retriever:
         return Retriever(memories, index=MemoryIndex(Letters()), reranker=Reads(), tenant="t", elder="e")  # type: ignore[arg-type]
 
@@ -195,11 +192,8 @@ def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_sh
         for feedback in ((), (praised, mended))
     ]
     assert asked == [1, 1, 1, 1, 1, 1, 1, 3]
-    assert (found[0].arms, found[0].questions, found[0].results) == (
-        found[1].arms,
-        found[1].questions,
-        found[1].results,
-    )
+    plain, judged = found
+    assert (plain.arms, plain.questions, plain.results) == (judged.arms, judged.questions, judged.results)
     assert [one.is_right for one in judged.regressions] == [True, False]
     assert regressed(judged) == ("The dog?",) and regressed(plain) == ()
 
