@@ -30,8 +30,9 @@ READ, NAT_WEIGHT = 3, 0.3
 #: The score, after reading, from which the best is surely meant. Of the sample elders' held-out questions 0.85 (en)
 #: and 0.86 (zh) find one so, the right one for all but one each; of the unanswerable, 2 and 1 of 20.
 READ_SURE = 6.0
-#: The likelihood from which a memory fits a question, though another may be meant.
-READ_FITS = 0.0
+#: The likelihood from which a memory fits a question, though another may be meant. Of every second held-out question of
+#: the English sample elder 4 of 42 find nothing by it, of the unanswerable 12 of 20; Chinese is not measured.
+READ_FITS = 5.0
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
 MOST_VIEWS = 300  #: nearest views asked of the index
