@@ -74,6 +74,11 @@ def create_indexes(database: Database[Document]) -> None:
         )
         database.teacher_calls.create_index([("tenant", ASCENDING), ("job", ASCENDING)])
         database.golden.create_index([("tenant", ASCENDING), ("elder", ASCENDING), ("memory", ASCENDING)], unique=True)
+        database.conversations.create_index([("tenant", ASCENDING), ("id", ASCENDING)], unique=True)
+        database.conversations.create_index(
+            [("tenant", ASCENDING), ("elder", ASCENDING), ("updated_at", DESCENDING)],
+        )
+        database.feedback.create_index([("tenant", ASCENDING), ("elder", ASCENDING), ("id", ASCENDING)], unique=True)
         database.versions.create_index(
             [("tenant", ASCENDING), ("elder", ASCENDING), ("number", ASCENDING)], unique=True
         )

@@ -13,6 +13,8 @@
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
     │   │   ├── AnswerNotFound
+    │   │   ├── ConversationNotFound
+    │   │   ├── FeedbackNotFound
     │   │   ├── JobNotFound
     │   │   ├── GraphNotFound
     │   │   ├── ModelNotFound
@@ -22,6 +24,7 @@
     │   │   └── TrainingFileNotFound
     │   ├── Conflict                                                             HTTP 409
     │   │   ├── JobRunning
+    │   │   ├── ConversationFull
     │   │   └── ElderExists
     │   ├── Unauthorized                                                         HTTP 401
     │   ├── StageFailed             a stage's own work went wrong
@@ -163,6 +166,20 @@ class AnswerNotFound(NotFound):
     zh = "老人 {elder} 没有编号为 {answer} 的回答。GET /elders/{elder}/answers 会列出全部回答和编号。"
 
 
+class ConversationNotFound(NotFound):
+    """There is no conversation {conversation} here. GET /conversations lists them; leave it out to begin a new one."""
+
+    code = "conversation_not_found"
+    zh = "没有编号为 {conversation} 的对话。GET /conversations 会列出全部对话；不填编号就会开始新的对话。"
+
+
+class FeedbackNotFound(NotFound):
+    """Elder {elder} has no feedback {feedback}. GET /feedback?elder_id={elder} lists it with its ids."""
+
+    code = "feedback_not_found"
+    zh = "老人 {elder} 没有编号为 {feedback} 的反馈。GET /feedback?elder_id={elder} 会列出全部反馈和编号。"
+
+
 class JobNotFound(NotFound):
     """There is no job {job}. Check the id that /train/start returned."""
 
@@ -232,6 +249,13 @@ class JobRunning(Conflict):
 
     code = "job_running"
     zh = "任务 {job_id} 正在训练这位老人的模型。请等待它完成，或先取消它。"
+
+
+class ConversationFull(Conflict):
+    """This conversation has {limit} questions, and holds no more. Begin a new one: nothing of it is lost."""
+
+    code = "conversation_full"
+    zh = "这段对话已有 {limit} 个问题，不能再加。请开始新的对话，原来的内容都还在。"
 
 
 class ElderExists(Conflict):

@@ -78,6 +78,7 @@ class Report:
     arms: tuple[ArmScore, ...]
     results: tuple[ProbeResult, ...]
     questions: str = ""  #: a digest of what was asked: only the same questions can be compared
+    regressions: tuple[ProbeResult, ...] = ()  #: what the family praised or corrected, asked as the family asks
 
 
 def evaluate(
@@ -91,17 +92,23 @@ def evaluate(
     recipe: Recipe,
     trainer: Trainer,
     report: Progress,
+    regressions: Sequence[Probe] = (),
 ) -> Report:
-    """Ask every probe in every arm. `trained` is a GGUF; the base's lies at recipe.base.gguf_path."""
+    """Ask every probe in every arm. `trained` is a GGUF; the base's lies at recipe.base.gguf_path.
+
+    `regressions` are asked in the last arm alone, and count for no share: which there are changes with each thumb.
+    """
     asked = list(probes) or own_questions(memories)
     words = prompts[memories.language]
     bare = [_prompt(probe, words, memories, ()) for probe in asked]
-    shown = [
-        _prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories)) for probe in asked
-    ]
+    shown, again = (
+        [_prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories)) for probe in some]
+        for some in (asked, regressions)
+    )
+    base = recipe.base.gguf_path
     results: list[ProbeResult] = []
     for number, (model, arm_prompts) in enumerate(
-        [(recipe.base.gguf_path, bare), (recipe.base.gguf_path, shown), (trained, bare), (trained, shown)]
+        [(base, bare), (base, shown), (trained, bare), (trained, shown + again)]
     ):
         answers = trainer.answer(model, arm_prompts, recipe=recipe, report=_quarter(report, number))
         results += [
@@ -112,8 +119,9 @@ def evaluate(
                 is_right=is_right(probe, answer),
                 invented=invented(answer, probe.question, memories, finder),
             )
-            for probe, answer in zip(asked, answers, strict=True)
+            for probe, answer in zip([*asked, *regressions], answers, strict=False)  # only the last arm has them all
         ]
+    results, regressed = results[: len(ARMS) * len(asked)], results[len(ARMS) * len(asked) :]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
@@ -122,6 +130,7 @@ def evaluate(
         arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
         results=tuple(results),
         questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
+        regressions=tuple(regressed),
     )
 
 

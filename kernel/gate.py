@@ -5,6 +5,9 @@ were asked the same questions; nor than the untrained base with retrieval, in wh
 either. Measured are recall, honesty and invention. Worse is what chance does not explain: of n questions a share moves
 by 1/sqrt(n) (two standard errors at most), so 84 questions allow 0.11 and 20 allow 0.22.
 
+What the family praised or corrected is asked again and reported; one answer more or less decides nothing, as the
+facts that it must hold are found by rules.
+
 The first version has nothing to take the place of. And one that knows what the family has taken back must go,
 whatever its successor is worth.
 """
@@ -48,6 +51,11 @@ def shortfall(report: Report, in_use: ModelVersion | None, memories: Memories) -
             if measure not in worse_already:
                 return Shortfall(measure=measure, got=got, wanted=wanted, against="base")
     return None
+
+
+def regressed(report: Report) -> tuple[str, ...]:
+    """The questions that the family was pleased with, or mended, and that this version answers wrongly."""
+    return tuple(result.question for result in report.regressions if not result.is_right)
 
 
 def _arm(arms: Sequence[ArmScore], name: str) -> ArmScore | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kernel.note import Note
     from kernel.ports import EntityFinder
 
-_NAMES = (EntityType.PERSON, EntityType.PLACE, EntityType.ORGANISATION, EntityType.TIME)
+_NAMES = (EntityType.PERSON, EntityType.PLACE, EntityType.ORGANISATION)
 _NUMBER = re.compile(
     r"\d+(?:[.,]\d+)*|[〇零一二三四五六七八九十百千万两]{2,}|[二三四五六七八九十两](?=[个年岁天月次位口])"
 )
@@ -23,7 +23,8 @@ _WHOLE = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
 
 def unsupported(text: str, source: str, *, language: str, finder: EntityFinder) -> list[str]:
     """Names, numbers and years of `text` that `source` does not hold, in their order."""
-    named = [mention.title for mention in finder.find(text, language) if mention.type in _NAMES]
+    told = (*_NAMES, EntityType.TIME)
+    named = [mention.title for mention in finder.find(text, language) if mention.type in told]
     held = _plain(source)
     found = dict.fromkeys([*named, *_NUMBER.findall(text)])
     return [one for one in found if not _is_held(one, held)]
@@ -63,6 +64,12 @@ def text_of(told: Mapping[str, object] | None, field: str) -> str:
 def texts_of(told: Mapping[str, object], field: str) -> list[str]:
     found = told.get(field, [])
     return [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list | tuple) else []
+
+
+def facts(text: str, *, language: str, finder: EntityFinder) -> list[str]:
+    """Names and numbers, each once; of a date the numbers, as it may be said in other words."""
+    named = [mention.title for mention in finder.find(text, language) if mention.type in _NAMES]
+    return list(dict.fromkeys([*named, *_NUMBER.findall(text)]))
 
 
 def _is_held(name: str, held: str) -> bool:

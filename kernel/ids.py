@@ -18,6 +18,9 @@ AnswerId = NewType("AnswerId", str)
 MemoryId = NewType("MemoryId", str)
 SampleId = NewType("SampleId", str)
 PairId = NewType("PairId", str)
+ConversationId = NewType("ConversationId", str)
+TurnId = NewType("TurnId", str)
+FeedbackId = NewType("FeedbackId", str)
 ModelName = NewType("ModelName", str)
 FileId = NewType("FileId", str)
 
@@ -48,6 +51,11 @@ def answer_id(question: str, answer: str) -> AnswerId:
 def memory_id(question: str, answer: str) -> MemoryId:
     """The same words are the same memory, whoever typed them and however often."""
     return MemoryId("m_" + digest(question, answer)[:12])
+
+
+def feedback_id(member: str, question: str, answer: str) -> FeedbackId:
+    """One a member and an answer: who changes their mind says it in place of what they said before."""
+    return FeedbackId("f_" + digest(member, question, answer)[:16])
 
 
 def model_name(tenant: TenantId, elder: ElderId) -> ModelName:

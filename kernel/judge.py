@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MARGIN = 0.2  #: a smaller difference of scores is a tie
 
 Reason = Literal["invents", "forgets", "refuses", "incomplete", "cold"]
+Corrected = Literal["corrected"]  #: by the family, which no judge says
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +29,7 @@ class Verdict:
 
     chosen_score: float
     rejected_score: float
-    reason: Reason
+    reason: Reason | Corrected
     judge: str = ""  #: its name
 
 

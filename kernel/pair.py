@@ -2,7 +2,7 @@
 
 Rejected answers come from the SFT model itself, from the untuned base (a weak model), from the base told to be
 a cold clerk (an adversarial prompt), and from rules that break the good answer. A judge says which of them are
-worse; ties are dropped.
+worse; ties are dropped. What the family corrected goes before all of them (see kernel/feedback.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kernel.ports import Judge
     from kernel.prompt import Prompts
 
-Source = Literal["sft", "base", "adversarial", "rule"]
+Source = Literal["sft", "base", "adversarial", "rule", "family"]
 
 LONGEST = 1.5  #: times the chosen answer; a longer rejected one would teach length, not truth
 
@@ -97,11 +97,14 @@ def make_pairs(
     judge: Judge,
     limit: int,
     seed: int,
+    family: Sequence[PreferencePair] = (),
 ) -> Pairs:
-    """At most `limit` pairs: the model's own mistakes first, then the weak models', then broken answers.
+    """The family's own, all of them; then, up to `limit` in all but half of it at least, made ones: the model's own
+    mistakes first, then the weak models', then broken answers.
 
     What rules broke is worse by its making: no judge is asked.
     """
+    limit = max(limit - len(family), math.ceil(limit / 2))
     rng = random.Random(seed)
     pairs: list[PreferencePair] = []
     ties = 0
@@ -118,12 +121,12 @@ def make_pairs(
         pair = judge_pair(samples.items[number], broken, background, grounded)
         if pair is not None:
             pairs.append(pair)
-    return Pairs(items=tuple(pairs[:limit]), ties_dropped=ties)
+    return Pairs(items=(*family, *pairs[:limit]), ties_dropped=ties)
 
 
 def judge_pair(sample: Sample, candidate: Candidate, background: Background, judge: Judge) -> PreferencePair | None:
     """The sample's own answer against the candidate's; None for a tie."""
-    rejected = _shortened(candidate.text, sample.completion)
+    rejected = shortened(candidate.text, sample.completion)
     verdict = judge.verdict(sample, rejected, background) if rejected and rejected != sample.completion else None
     if verdict is None:
         return None
@@ -137,6 +140,12 @@ def judge_pair(sample: Sample, candidate: Candidate, background: Background, jud
     )
 
 
+def shortened(rejected: str, chosen: str) -> str:
+    """A rejected answer that is not much longer than the chosen one."""
+    longest = max(24, int(len(chosen) * LONGEST))
+    return rejected.strip()[:longest].strip()
+
+
 def perturb(answer: str, rng: random.Random) -> str:
     """Break a good answer: cut it in the middle, or say its beginning over and over."""
     half = max(1, len(answer) // 2)
@@ -144,11 +153,6 @@ def perturb(answer: str, rng: random.Random) -> str:
         return answer[:half].rstrip()
     start = re.split(r"(?<=[,.;，。；])", answer)[0][:half] or answer[:half]
     return (start.strip() + " ") * 3
-
-
-def _shortened(rejected: str, chosen: str) -> str:
-    longest = max(24, int(len(chosen) * LONGEST))
-    return rejected.strip()[:longest].strip()
 
 
 def _some(items: Sequence[int], count: int, rng: random.Random) -> list[int]:

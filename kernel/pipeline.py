@@ -17,6 +17,7 @@ from kernel.chat_data import write_merged
 from kernel.evaluation import Probe, evaluate
 from kernel.evaluation import Report as EvaluationReport
 from kernel.extraction import Extract, ExtractionWords
+from kernel.feedback import Feedback, family_pairs, lessons, regression_questions
 from kernel.graph import EntityGraph
 from kernel.held_out import HeldOut
 from kernel.ids import ElderId, JobId, MemoryId, TenantId
@@ -59,7 +60,7 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """What a stage may use. `answers` and `probes` are what the family typed; everything else is made."""
+    """What a stage may use. `answers`, `probes` and `feedback` are what the family typed; everything else is made."""
 
     tenant: TenantId
     elder: ElderId
@@ -70,6 +71,7 @@ class Desk:
     prompts: dict[str, Prompts]  #: by language
     answers: tuple[Answer, ...]
     probes: tuple[Probe, ...]
+    feedback: tuple[Feedback, ...]  #: newest first
     teacher: Teacher
     judge: Judge
     finder: EntityFinder
@@ -215,9 +217,9 @@ PIPELINE: tuple[Stage, ...] = (
     Stage(
         name="make_pairs",
         queue=Queue.GPU,
-        reads=("train_sft", "make_samples", "write_notes", "write_bio", "index_graph"),
+        reads=("train_sft", "make_samples", "write_notes", "write_bio", "index_graph", "collect_memories"),
         makes=Pairs,
-        run=lambda desk, adapter, samples, notes, bio, graph: make_pairs(
+        run=lambda desk, adapter, samples, notes, bio, graph, memories: make_pairs(
             samples,
             desk.trainer.propose(
                 adapter,
@@ -236,8 +238,21 @@ PIPELINE: tuple[Stage, ...] = (
             judge=desk.judge,
             limit=desk.recipe.dpo.max_pairs,
             seed=desk.recipe.seed,
+            family=list(
+                family_pairs(
+                    lessons(desk.feedback, desk.probes),
+                    memories,
+                    Background(bio=bio, notes=notes, graph=graph),
+                    prompts=desk.prompts,
+                )
+            ),
         ),
-        settings=lambda desk: [desk.recipe.dpo.max_pairs, desk.recipe.seed, desk.judge.name],
+        settings=lambda desk: [
+            desk.recipe.dpo.max_pairs,
+            desk.recipe.seed,
+            desk.judge.name,
+            [one.lesson for one in lessons(desk.feedback, desk.probes)],
+        ],
     ),
     Stage(
         name="train_dpo",
@@ -289,9 +304,11 @@ PIPELINE: tuple[Stage, ...] = (
             recipe=desk.recipe,
             trainer=desk.trainer,
             report=desk.report,
+            regressions=regression_questions(desk.feedback, memories, desk.finder),
         ),
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
+            [one.lesson for one in desk.feedback],
             desk.recipe.retrieved_memories,
             desk.reranker.model(desk.read_language),
             desk.recipe.max_new_tokens,

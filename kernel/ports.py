@@ -3,7 +3,7 @@
 Every store method takes the tenant first; there is no way to ask without one.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Protocol
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
+from kernel.conversation import Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.entity_extraction import Reading
 from kernel.evaluation import Probe
 from kernel.extraction import Extract
+from kernel.feedback import Feedback
 from kernel.graph import EntityGraph, EntityType
-from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
+from kernel.ids import AnswerId, ConversationId, ElderId, FeedbackId, FileId, JobId, MemoryId, TenantId, TurnId
 from kernel.job import Event, Fact, Job, Step
 from kernel.judge import Background, Verdict
 from kernel.language_model import Call, Reply, Spent, Task
@@ -87,6 +89,45 @@ class Elders(Protocol):
         """Held-out questions, replacing those before."""
 
     def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]: ...
+
+
+class Conversations(Protocol):
+    def add(self, tenant: TenantId, conversation: Conversation) -> None: ...
+    def add_turn(self, tenant: TenantId, conversation: ConversationId, turn: Turn) -> bool:
+        """False where it is gone meanwhile, or full: what was deleted does not come back."""
+
+    def get(self, tenant: TenantId, conversation: ConversationId) -> Conversation:
+        """Raises ConversationNotFound."""
+
+    def all(
+        self, tenant: TenantId, *, elder: ElderId | None, member: str, limit: int, offset: int
+    ) -> list[Conversation]:
+        """Of one elder, of one member ("" for each), the one that was talked in last first; with one turn of each."""
+
+    def whole(self, tenant: TenantId, elder: ElderId) -> Iterator[Conversation]:
+        """Each of the elder's with all its turns."""
+
+    def remove_turns(self, tenant: TenantId, conversation: ConversationId, turns: Sequence[TurnId]) -> None:
+        """A conversation with no turn left goes too."""
+
+    def delete(self, tenant: TenantId, conversation: ConversationId) -> None:
+        """Raises ConversationNotFound."""
+
+    def delete_all(self, tenant: TenantId, *, elder: ElderId | None, member: str) -> int:
+        """As in `all`. Returns how many."""
+
+
+class Feedbacks(Protocol):
+    def put(self, tenant: TenantId, elder: ElderId, feedback: Feedback) -> None:
+        """In place of what the same member said of the same answer before."""
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Feedback]:
+        """Newest first."""
+
+    def remove(self, tenant: TenantId, elder: ElderId, feedback: FeedbackId) -> None:
+        """Raises FeedbackNotFound."""
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
 
 class Jobs(Protocol):

@@ -13,7 +13,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from kernel.errors import EngineUnavailable, ModelNotFound
-from kernel.gate import Shortfall, shortfall
+from kernel.gate import Shortfall, regressed, shortfall
 from kernel.ids import ElderId, JobId, TenantId, model_name
 from kernel.memory import Memories, memories_digest
 from kernel.ports import ChatOptions
@@ -34,6 +34,7 @@ class Publication:
     number: int
     tag: str
     shortfall: Shortfall | None = None  #: why the version before was kept
+    regressed: tuple[str, ...] = ()  #: of what the family praised or corrected, the questions it answers wrongly
 
 
 def publish(
@@ -59,9 +60,10 @@ def publish(
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
     worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
+    again = {"regressions": len(report.regressions), "regressed": len(regressed(report))} if report.regressions else {}
     if in_use and worse:
-        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted)
-        return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse)
+        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **again)
+        return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse, regressed=regressed(report))
     if version is None:
         version = ModelVersion(
             tenant=tenant,
@@ -90,7 +92,8 @@ def publish(
     versions.activate(tenant, elder, version.number)
     before = [one for one in earlier if one.number != version.number]
     _forget(sorted(before, key=lambda one: not one.is_active)[1:], tenant=tenant, engine=engine, versions=versions)
-    return Publication(number=version.number, tag=version.tag)
+    progress(1.0, **again)
+    return Publication(number=version.number, tag=version.tag, regressed=regressed(report))
 
 
 def is_published(

@@ -26,6 +26,8 @@ _CHINESE = {
     "The file is empty: put one answer on each line.{rest}": "文件是空的：每行写一条回答。",
     "The answer is empty. Write what the elder said.{rest}": "回答是空的，请写下老人说的话。",
     "{what} holds half a character: save the file as UTF-8.": "{what}里有不完整的字符：请把文件存为 UTF-8。",
+    "A correction goes with a thumb down.": "只有认为回答不好时才能附上更正。",
+    "There is no correction to remember.": "没有可以记下来的更正。",
     "a chat's line without sender and text": "聊天记录的这一行缺少 sender 或 text",
     "Files that can be read: {known}.": "可以读取的文件：{known}。",
     "The file is empty.": "文件是空的。",

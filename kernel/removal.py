@@ -6,11 +6,14 @@ again and goes on. The words go first: without them no training can begin meanwh
 
 from dataclasses import dataclass
 
+from kernel.conversation import turns_of
 from kernel.errors import BadInput
+from kernel.evidence import quotation_of
+from kernel.feedback import rests_on
 from kernel.ids import AnswerId, ElderId, TenantId
 from kernel.memory import collect_memories
 from kernel.model_manager import ModelManager
-from kernel.ports import Elders, Files, GoldenSets, Replies, VectorIndex
+from kernel.ports import Conversations, Elders, Feedbacks, Files, GoldenSets, Replies, VectorIndex
 from kernel.upload import read_answers
 
 
@@ -23,9 +26,11 @@ def take_back_answer(
     replies: Replies,
     golden: GoldenSets,
     files: Files,
+    conversations: Conversations,
+    feedbacks: Feedbacks,
 ) -> None:
-    """The answer, every reply of a teacher that held its words, what a person made of them, and every training file
-    that holds them.
+    """The answer, every reply of a teacher that held its words, what a person made of them, every training file that
+    holds them, and what of the family's talks and feedback was given or quotes them.
 
     What else such a file holds is among the answers. Raises ElderNotFound, AnswerNotFound.
     """
@@ -39,6 +44,13 @@ def take_back_answer(
     for file in files.of_elder(tenant, elder):
         if _may_hold(files.content(tenant, file.id), answer):
             files.delete(tenant, file.id)
+    ids, is_quotation = {memory.id for memory in memories.items}, quotation_of(memories.items)
+    for conversation in conversations.whole(tenant, elder):
+        if turns := turns_of(conversation, ids, is_quotation):
+            conversations.remove_turns(tenant, conversation.id, turns)
+    for feedback in feedbacks.of_elder(tenant, elder):
+        if rests_on(feedback, ids, is_quotation):
+            feedbacks.remove(tenant, elder, feedback.id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +70,8 @@ def remove_elder(
     replies: Replies,
     files: Files,
     golden: GoldenSets,
+    conversations: Conversations,
+    feedbacks: Feedbacks,
     models: ModelManager,
     index: VectorIndex,
 ) -> Receipt:
@@ -72,6 +86,8 @@ def remove_elder(
     versions = models.delete_model(tenant, elder)
     index.delete(tenant, elder)
     jobs = models.jobs.delete(tenant, elder)
+    feedbacks.delete(tenant, elder)
+    conversations.delete_all(tenant, elder=elder, member="")
     elders.delete(tenant, elder)
     return Receipt(answers=answers, versions=versions, jobs=jobs)
 

@@ -19,6 +19,8 @@ from kernel.version import ModelVersion
 from modelserver.schemas import ChatIn
 from modelserver.services import Services
 
+BY_AI = {"X-Generated-By": "AI"}  #: a header of every answer, streamed or not
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
@@ -31,6 +33,7 @@ class Asked:
     memories: list[Memory]
     history: list[Message]
     options: ChatOptions
+    refusal: str = ""  #: what is answered instead of anything generated, where a strict chat finds nothing
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -64,19 +67,27 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     version = services.versions.active(tenant, elder.id)
     base = services.config.get_base_model(version.base)
     shown = services.config.get_recipe(base, threads=1).retrieved_memories
+    words = services.config.get_prompts()[version.language]
+    is_looked_up = said.retrieval or said.strict
+    found = services.retrievers.of(tenant, elder.id).find_read(said.message, shown) if is_looked_up else None
+    is_refused = said.strict and found is not None and found.is_nothing
     return Asked(
         elder=elder.id,
         version=version,
-        words=services.config.get_prompts()[version.language],
+        words=words,
         question=said.message,
-        memories=services.retrievers.of(tenant, elder.id).find(said.message, shown) if said.retrieval else [],
+        memories=list(found.memories) if found and not is_refused else [],
         history=[Message(role=turn.role, content=turn.content) for turn in said.conversation_history],
         options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
+        refusal=words.refusals[0] if is_refused else "",
     )
 
 
 def begin(services: Services, answering: Answering) -> None:
     """Up to the first piece: what does not fit into the model is asked again with less before it."""
+    if answering.asked.refusal:
+        answering.piece = answering.asked.refusal
+        return
     while True:
         asked = answering.asked
         answering.pieces = _told(answering, services.engine.chat(asked.version, asked.messages, asked.options))

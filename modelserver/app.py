@@ -7,7 +7,19 @@ from config.settings import read_settings
 from modelserver.openai import completions, embeddings, files, fine_tuning
 from modelserver.openai import models as openai_models
 from modelserver.problems import BodyLimit, handle_problems
-from modelserver.routes import chat, elders, graph, health, left_brain, models, page, provenance, train
+from modelserver.routes import (
+    chat,
+    conversations,
+    elders,
+    feedback,
+    graph,
+    health,
+    left_brain,
+    models,
+    page,
+    provenance,
+    train,
+)
 from modelserver.services import Services, open_services
 
 
@@ -25,7 +37,19 @@ def create_app(services: Services | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(BodyLimit, limit=services.settings.max_import_bytes)
     handle_problems(app)
-    for module in (elders, graph, train, chat, models, left_brain, provenance, health, page):
+    for module in (
+        elders,
+        graph,
+        train,
+        chat,
+        conversations,
+        feedback,
+        models,
+        left_brain,
+        provenance,
+        health,
+        page,
+    ):
         app.include_router(module.router)
     for module in (openai_models, completions, embeddings, files, fine_tuning):
         app.include_router(module.router)

@@ -10,15 +10,19 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]  #: of the family; "" for nobody
+
+
 class NewElder(_Body):
     elder_id: str
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Name
     language: Literal["zh", "en"] = "zh"
     base_model: str = ""  #: "" for the one that fits the language
 
 
 class NewConsent(_Body):
-    by: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]  #: who gives it
+    by: Name  #: who gives it
 
 
 class ConsentOut(BaseModel):
@@ -149,8 +153,11 @@ class ChatIn(_Body):
     elder_id: str
     message: str = Field(min_length=1, max_length=8_000)
     conversation_history: list[Turn] = Field(default_factory=list, max_length=100)
+    conversation_id: str = Field(default="", max_length=64)  #: goes on with it: what was said before comes from there
+    member: Member = ""  #: who asks; with no conversation_id a new conversation is kept for them
     stream: bool = False
     retrieval: bool = True
+    strict: bool = False  #: look memories up, and where none fits say so, with nothing generated
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=256, ge=1, le=2048)
 
@@ -228,14 +235,99 @@ class KinshipOut(BaseModel):
     relatives: list[RelativeOut]
 
 
+class EvidenceOut(BaseModel):
+    memory_id: str
+    words: list[str]  #: pieces of the memory's text that the answer says too
+
+
 class ChatOut(BaseModel):
     success: bool = True
     elder_id: str
     response: str
     memory_ids: list[str]
     memories: list[MemoryOut]
+    evidence: list[EvidenceOut]
+    refused: bool  #: strict, and nothing fitted
+    conversation_id: str | None  #: where it is kept; None where it is not
     model: str
     generated_by_ai: bool = True
+
+
+class ConversationOut(BaseModel):
+    conversation_id: str
+    elder_id: str
+    member: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationsOut(BaseModel):
+    conversations: list[ConversationOut]
+
+
+class NewFeedback(_Body):
+    elder_id: str
+    question: str = Field(min_length=1, max_length=8_000)
+    answer: str = Field(min_length=1, max_length=20_000)  #: the model's
+    memory_ids: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=20)
+    model: str = Field(default="", max_length=200)
+    member: Member = ""
+    verdict: Literal["up", "down"]
+    correction: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)] = ""
+    remember: bool = False  #: the correction becomes an answer of the elder's, too
+
+
+class FeedbackOut(BaseModel):
+    feedback_id: str
+    elder_id: str
+    member: str
+    question: str
+    answer: str
+    memory_ids: list[str]
+    model: str
+    verdict: Literal["up", "down"]
+    correction: str
+    unsupported: list[str]  #: names, numbers and years of the correction that no memory holds
+    personal_data: list[str]  #: kinds of it found in the correction
+    given_at: datetime
+
+
+class FeedbacksOut(BaseModel):
+    feedback: list[FeedbackOut]
+    total: int  #: of all, not of this page
+
+
+class FeedbackGiven(FeedbackOut):
+    answer_id: str | None  #: of the memory that it became
+
+
+class TurnOut(BaseModel):
+    question: str
+    answer: str
+    memory_ids: list[str]
+    memories: list[MemoryOut]  #: those that are still there
+    evidence: list[EvidenceOut]
+    refused: bool
+    model: str
+    asked_at: datetime
+    feedback: FeedbackOut | None  #: the member's
+    generated_by_ai: bool = True
+
+
+class WholeConversation(ConversationOut):
+    turns: list[TurnOut]
+
+
+class ConversationsDeleted(BaseModel):
+    success: bool = True
+    deleted: int
+
+
+class FeedbackDeleted(BaseModel):
+    success: bool = True
+    elder_id: str
+    feedback_id: str
 
 
 class ArmOut(BaseModel):

@@ -11,8 +11,10 @@ from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engine
+from adapters.entity_finder import OfflineEntityFinder
 from adapters.left_brains import LeftBrains
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
 from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
@@ -27,11 +29,14 @@ from kernel.memory import Memories, collect_memories
 from kernel.model_manager import ModelManager
 from kernel.ports import (
     Clock,
+    Conversations,
     Doorbell,
     Elders,
     Embedder,
     Engine,
+    EntityFinder,
     Families,
+    Feedbacks,
     Files,
     GoldenSets,
     Jobs,
@@ -59,6 +64,8 @@ class Services:
     replies: Replies
     files: Files
     golden: GoldenSets
+    conversations: Conversations
+    feedbacks: Feedbacks
     jobs: Jobs
     versions: Versions
     artifacts: ArtifactStore
@@ -67,6 +74,7 @@ class Services:
     index: VectorIndex
     embedder: Embedder  #: not the index's own: no chat waits behind a client's long list
     reranker: Reranker
+    finder: EntityFinder
     teacher: LanguageModel | None  #: None: the built-in one
     checks: dict[str, Check]
     clock: Clock
@@ -157,6 +165,8 @@ def open_services(settings: Settings) -> Services:
         replies=MongoReplies(database),
         files=MongoFiles(database),
         golden=MongoGoldenSets(database),
+        conversations=MongoConversations(database),
+        feedbacks=MongoFeedbacks(database),
         jobs=MongoJobs(database),
         versions=MongoVersions(database),
         artifacts=ArtifactStore(settings.artifacts_dir),
@@ -165,6 +175,7 @@ def open_services(settings: Settings) -> Services:
         index=index,
         embedder=E5Embedder(),
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
+        finder=OfflineEntityFinder(),
         teacher=open_teacher(**settings.teacher),
         checks={
             "store": lambda: ping(database),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from operator import mul
 
+from kernel.graph import EntityType
 from kernel.ids import ElderId, TenantId
-from kernel.ports import Embedder
+from kernel.ports import Embedder, Mention
 
 
 class MemoryIndex:
@@ -49,3 +51,11 @@ class Reads:
 
     def model(self, language: str) -> str:
         return "reads"
+
+
+class Names:
+    """An EntityFinder to which every capitalised word inside a sentence is a place, and so is what 《》 hold."""
+
+    def find(self, text: str, language: str) -> list[Mention]:
+        found = re.finditer(r"(?<=[a-z,] )[A-Z][a-z]+|(?<=《)[^》]+", text)
+        return [Mention(title=one.group(), type=EntityType.PLACE, start=one.start()) for one in found]

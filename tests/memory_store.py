@@ -1,14 +1,17 @@
 """The stores in memory: what unit tests run on. They pass the same contract as MongoDB's (tests/contract)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from kernel.conversation import MOST_TURNS, Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
+    ConversationNotFound,
     ElderExists,
     ElderNotFound,
+    FeedbackNotFound,
     JobNotFound,
     JobRunning,
     LeaseLost,
@@ -17,7 +20,8 @@ from kernel.errors import (
 )
 from kernel.evaluation import Probe
 from kernel.extraction import Extract
-from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, TenantId
+from kernel.feedback import Feedback
+from kernel.ids import AnswerId, ConversationId, ElderId, FeedbackId, FileId, JobId, MemoryId, TenantId, TurnId
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
 from kernel.language_model import Call, Spent
 from kernel.memory import Answer
@@ -340,3 +344,72 @@ class MemoryGoldenSets:
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._sets.pop((tenant, elder), None)
+
+
+class MemoryConversations:
+    def __init__(self) -> None:
+        self._held: dict[tuple[TenantId, ConversationId], Conversation] = {}
+
+    def add(self, tenant: TenantId, conversation: Conversation) -> None:
+        self._held[tenant, conversation.id] = conversation
+
+    def add_turn(self, tenant: TenantId, conversation: ConversationId, turn: Turn) -> bool:
+        held = self._held.get((tenant, conversation))
+        if held is None or len(held.turns) >= MOST_TURNS:
+            return False
+        self._held[tenant, conversation] = replace(held, turns=(*held.turns, turn), updated_at=turn.asked_at)
+        return True
+
+    def get(self, tenant: TenantId, conversation: ConversationId) -> Conversation:
+        if (tenant, conversation) not in self._held:
+            raise ConversationNotFound(conversation=conversation)
+        return self._held[tenant, conversation]
+
+    def all(
+        self, tenant: TenantId, *, elder: ElderId | None, member: str, limit: int, offset: int
+    ) -> list[Conversation]:
+        newest = sorted(reversed(self._of(tenant, elder, member)), key=lambda one: one.updated_at, reverse=True)
+        return [replace(one, turns=one.turns[:1]) for one in newest[offset : offset + limit]]
+
+    def whole(self, tenant: TenantId, elder: ElderId) -> Iterator[Conversation]:
+        yield from self._of(tenant, elder, "")
+
+    def remove_turns(self, tenant: TenantId, conversation: ConversationId, turns: Sequence[TurnId]) -> None:
+        if held := self._held.get((tenant, conversation)):
+            left = tuple(turn for turn in held.turns if turn.id not in turns)
+            self._held[tenant, conversation] = replace(held, turns=left)
+            if not left:
+                del self._held[tenant, conversation]
+
+    def delete(self, tenant: TenantId, conversation: ConversationId) -> None:
+        self.get(tenant, conversation)
+        del self._held[tenant, conversation]
+
+    def delete_all(self, tenant: TenantId, *, elder: ElderId | None, member: str) -> int:
+        gone = self._of(tenant, elder, member)
+        for one in gone:
+            del self._held[tenant, one.id]
+        return len(gone)
+
+    def _of(self, tenant: TenantId, elder: ElderId | None, member: str) -> list[Conversation]:
+        mine = [one for (owner, _), one in self._held.items() if owner == tenant]
+        return [one for one in mine if elder in (None, one.elder) and member in ("", one.member)]
+
+
+class MemoryFeedbacks:
+    def __init__(self) -> None:
+        self._held: dict[tuple[TenantId, ElderId], dict[FeedbackId, Feedback]] = {}
+
+    def put(self, tenant: TenantId, elder: ElderId, feedback: Feedback) -> None:
+        self._held.setdefault((tenant, elder), {})[feedback.id] = feedback
+
+    def of_elder(self, tenant: TenantId, elder: ElderId) -> list[Feedback]:
+        mine = sorted(self._held.get((tenant, elder), {}).values(), key=lambda one: one.id)
+        return sorted(mine, key=lambda one: one.given_at, reverse=True)
+
+    def remove(self, tenant: TenantId, elder: ElderId, feedback: FeedbackId) -> None:
+        if self._held.get((tenant, elder), {}).pop(feedback, None) is None:
+            raise FeedbackNotFound(elder=elder, feedback=feedback)
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self._held.pop((tenant, elder), None)

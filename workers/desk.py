@@ -14,6 +14,7 @@ from kernel.ports import (
     Elders,
     Embedder,
     Engine,
+    Feedbacks,
     GoldenSets,
     GraphIndexer,
     Report,
@@ -33,6 +34,7 @@ class DeskMaker:
     config: ConfigLoader
     threads: int
     elders: Elders
+    feedbacks: Feedbacks
     versions: Versions
     golden: GoldenSets
     left_brains: LeftBrains
@@ -64,6 +66,7 @@ class DeskMaker:
             prompts=self.config.get_prompts(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
+            feedback=tuple(self.feedbacks.of_elder(job.tenant, job.elder)),
             teacher=teacher,
             judge=judge,
             finder=self.teachers.finder,

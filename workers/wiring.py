@@ -17,6 +17,7 @@ from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
 from adapters.left_brains import LeftBrains, LoadedLeftBrain
 from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
+from adapters.mongo_conversations import MongoFeedbacks
 from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
 from adapters.reranker import QueryLikelihoodReranker
@@ -69,6 +70,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         config=config,
         threads=settings.threads,
         elders=MongoElders(database),
+        feedbacks=MongoFeedbacks(database),
         versions=MongoVersions(database),
         golden=MongoGoldenSets(database),
         left_brains=left_brains,

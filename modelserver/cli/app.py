@@ -27,14 +27,22 @@ from kernel.errors import HeirloomError
 from kernel.job import Brain
 from modelserver.cli.account import Account, find_account
 from modelserver.cli.base import list_bases, prepare_base
-from modelserver.cli.chat import ask, converse
+from modelserver.cli.chat import Talk
 from modelserver.cli.client import Client, is_local
 from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.left_brain import show_left_brain
 from modelserver.cli.stack import Stack, running_stack
-from modelserver.cli.tables import answers_table, arms_table, made_table, models_table, relatives_table, timeline_table
+from modelserver.cli.tables import (
+    answers_table,
+    arms_table,
+    feedback_table,
+    made_table,
+    models_table,
+    relatives_table,
+    timeline_table,
+)
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
 from modelserver.cli.words import CliError, Words, choose_language, take_language
 from modelserver.validation import kind_in_chinese
@@ -64,11 +72,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 family_app = typer.Typer(no_args_is_help=True)
 elder_app = typer.Typer(no_args_is_help=True)
 answer_app = typer.Typer(no_args_is_help=True)
+feedback_app = typer.Typer(no_args_is_help=True)
 base_app = typer.Typer(no_args_is_help=True)
 left_brain_app = typer.Typer(no_args_is_help=True)
 app.add_typer(family_app, name="family")
 app.add_typer(elder_app, name="elder")
 app.add_typer(answer_app, name="answer")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(base_app, name="base")
 app.add_typer(left_brain_app, name="left-brain")
 
@@ -354,12 +364,56 @@ def chat(
     context: typer.Context,
     elder: ElderArgument,
     question: Annotated[str, typer.Argument(metavar="[QUESTION]")] = "",
+    member: Annotated[str, typer.Option("--member", metavar="NAME")] = "",
+    go_on: Annotated[bool, typer.Option("--continue")] = False,
+    strict: Annotated[bool, typer.Option("--strict")] = False,
 ) -> None:
     shell: Shell = context.obj
+    talk = Talk(shell.client(), elder, shell.console, shell.words, member=member.strip(), is_strict=strict)
+    if go_on:
+        talk.go_on()
     if question:
-        ask(shell.client(), elder, question, [], console=shell.console, words=shell.words)
+        talk.ask(question)
     else:
-        converse(shell.client(), elder, console=shell.console, words=shell.words)
+        talk.converse()
+
+
+@feedback_app.command("list")
+def feedback_list(
+    context: typer.Context,
+    elder: ElderArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 100,
+    offset: Annotated[int, typer.Option("--offset", min=0)] = 0,
+) -> None:
+    shell: Shell = context.obj
+    page = shell.client().feedback(elder, limit=limit, offset=offset)
+    shell.console.print(feedback_table(page["feedback"], shell.words))
+    shell.say("feedback.listed", shown=len(page["feedback"]), total=page["total"])
+
+
+@feedback_app.command("delete")
+def feedback_delete(
+    context: typer.Context,
+    elder: ElderArgument,
+    feedback: Annotated[str, typer.Argument(metavar="ID")],
+    yes: Sure = False,
+) -> None:
+    shell: Shell = context.obj
+    _make_sure(shell, yes, "feedback.really", elder=elder, feedback=feedback)
+    shell.client().delete_feedback(elder, feedback)
+    shell.say("feedback.deleted", elder=elder, feedback=feedback)
+
+
+@feedback_app.command("export")
+def feedback_export(
+    context: typer.Context,
+    elder: ElderArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl")],
+    force: Annotated[bool, typer.Option("--force")] = False,
+) -> None:
+    shell: Shell = context.obj
+    lines = shell.client().export(elder, _free(file, force), what="export-feedback")
+    shell.say("feedback.exported", lines=lines, path=file)
 
 
 @app.command()
@@ -413,9 +467,7 @@ def export(
     force: Annotated[bool, typer.Option("--force")] = False,
 ) -> None:
     shell: Shell = context.obj
-    if file.exists() and not force:
-        raise CliError("file.exists", path=file)
-    shell.say("export.done", lines=shell.client().export(elder, file), path=file)
+    shell.say("export.done", lines=shell.client().export(elder, _free(file, force)), path=file)
 
 
 @left_brain_app.command("report")
@@ -487,6 +539,13 @@ def _settings(language: str) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         said = kind_in_chinese(first) if language == "zh" else first["msg"]
         raise CliError("setting.bad", reason=f"HEIRLOOM_{name.upper()}: {said}") from None
+
+
+def _free(file: Path, is_forced: bool) -> Path:
+    """One to be written."""
+    if file.exists() and not is_forced:
+        raise CliError("file.exists", path=file)
+    return file
 
 
 def _read(file: Path) -> bytes:

@@ -117,8 +117,9 @@ class Client:
     def review_golden(self, elder: str, lines: bytes) -> Json:
         return self._call("PUT", f"/elders/{_id(elder)}/golden", content=lines, headers=_NDJSON)
 
-    def export(self, elder: str, path: Path) -> int:
-        return self._download(f"/export-jsonl/{_id(elder)}", path)
+    def export(self, elder: str, path: Path, *, what: str = "export-jsonl") -> int:
+        """The samples, or "export-feedback"."""
+        return self._download(f"/{what}/{_id(elder)}", path)
 
     def _download(self, address: str, path: Path) -> int:
         """Write the lines aside, then rename; returns how many."""
@@ -135,13 +136,23 @@ class Client:
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())
 
+    def feedback(self, elder: str, *, limit: int, offset: int) -> Json:
+        return self._call("GET", "/feedback", params={"elder_id": elder, "limit": limit, "offset": offset})
+
+    def delete_feedback(self, elder: str, feedback: str) -> Json:
+        return self._call("DELETE", f"/feedback/{_id(elder)}/{_id(feedback)}")
+
     # ---- chat -----------------------------------------------------------------------------------------
 
-    def chat(self, elder: str, message: str, history: list[Json]) -> Iterator[tuple[str, Json]]:
-        """("memories" | "token" | "done" | "error", data) as they come."""
-        body = {"elder_id": elder, "message": message, "conversation_history": history, "stream": True}
+    def chat(self, elder: str, message: str, history: list[Json], **more: Any) -> Iterator[tuple[str, Json]]:
+        """("memories" | "token" | "done" | "error", data) as they come. `more`: member, conversation_id, strict."""
+        body = {"elder_id": elder, "message": message, "conversation_history": history, "stream": True} | more
         with self._stream("POST", "/chat", json=body, timeout=_CHAT_SECONDS) as answer:
             yield from events(answer.iter_lines())
+
+    def last_conversation(self, elder: str, member: str) -> Json | None:
+        asked = {"elder_id": elder, "member": member, "limit": 1}
+        return next(iter(self._call("GET", "/conversations", params=asked)["conversations"]), None)
 
     # ---- the wire -------------------------------------------------------------------------------------
 

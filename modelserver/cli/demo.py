@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from config.settings import ROOT
-from modelserver.cli.chat import ask
+from modelserver.cli.chat import Talk
 from modelserver.cli.client import Client
 from modelserver.cli.tables import arms_table, stages_table
 from modelserver.cli.training import check_outcome, outcome, start_or_join, watch
@@ -64,7 +64,7 @@ def run_demo(client: Client, sample: Sample, *, console: Console, words: Words) 
     console.print(words("demo.questions"), style="bold")
     for question in sample.to_ask():
         console.print(f"\n> {question}", style="bold", markup=False, highlight=False)
-        ask(client, sample.id, question, [], console=console, words=words)
+        Talk(client, sample.id, console, words).ask(question)
     console.print()
 
 

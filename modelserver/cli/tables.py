@@ -102,6 +102,19 @@ def answers_table(answers: list[Json], words: Words) -> Table:
     return table
 
 
+def feedback_table(given: list[Json], words: Words) -> Table:
+    """By their first words; ⚠ where a correction names what no memory holds, or holds personal data."""
+    table = Table()
+    for column in ("id", "member", "verdict", "question", "answer", "correction"):
+        table.add_column(words(f"table.{column}"), no_wrap=column == "id")
+    for one in given:
+        flag = "⚠ " if one["unsupported"] or one["personal_data"] else ""
+        verdict = words("feedback.up" if one["verdict"] == "up" else "feedback.down")
+        said = (one["member"], verdict, _beginning(one["question"]), _beginning(one["answer"]))
+        table.add_row(one["feedback_id"], *map(escape, said), flag + escape(_beginning(one["correction"])))
+    return table
+
+
 def models_table(models: list[Json], words: Words) -> Table:
     table = Table()
     for column in ("elder", "version", "base", "engine", "size", "made"):

@@ -77,11 +77,15 @@ def outcome(progress: Json, words: Words) -> str:
     key = "train.unchanged" if is_unchanged else "train.done_left" if is_left else "train.done"
     seconds = sum(stage.get("seconds") or 0.0 for stage in stages)
     told = {"version": progress.get("version"), "elder": progress["elder_id"], "seconds": seconds}
-    if stages and (kept := stages[-1].get("facts") or {}).get("kept"):
+    kept = (stages[-1].get("facts") or {}) if stages else {}
+    if kept.get("kept"):
         key = "train.kept.left" if is_left else "train.kept.invention" if kept["kept"] == "invention" else "train.kept"
         told |= {"measure": words(f"table.{kept['kept']}").lower(), "against": words(f"train.kept.{kept['against']}")}
         told |= {"got": kept["got"], "wanted": kept["wanted"]}
-    return words(key, **told)
+    said = words(key, **told)
+    if kept.get("regressed"):
+        said += "\n" + words("train.regressed", count=kept["regressions"], wrong=kept["regressed"])
+    return said
 
 
 def _bars(console: Console) -> Progress:

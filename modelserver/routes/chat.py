@@ -2,53 +2,99 @@
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 import anyio
-from fastapi import APIRouter, Request
+import structlog
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from kernel.errors import HeirloomError
+from kernel.conversation import Turn
+from kernel.errors import HeirloomError, StoreUnavailable
+from kernel.evidence import evidence_of
 from kernel.ids import TenantId
-from modelserver.answering import Answering, Asked, begin, close, prepare
+from modelserver.answering import BY_AI, Answering, Asked, begin, close, prepare
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream
 from modelserver.problems import language_of
-from modelserver.schemas import ChatIn, ChatOut, MemoryOut
+from modelserver.schemas import ChatIn, ChatOut, EvidenceOut, MemoryOut
 from modelserver.services import Services
+from modelserver.thread import Thread, keep, new_turn_id, open_thread
 
+log = structlog.get_logger(__name__)
 router = APIRouter(tags=["chat"])
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Chat:
+    """A question made ready, and the conversation that keeps it with its answer, if one does."""
+
+    asked: Asked
+    thread: Thread | None
+
+
 @router.post("/chat", response_model=ChatOut)
-async def chat(request: Request, said: ChatIn, services: Provided, tenant: Family) -> ChatOut | EventStream:
-    """With `stream`, server-sent events: `memories`, then `token` after `token`, then `done` (or `error`)."""
+async def chat(
+    request: Request, response: Response, said: ChatIn, services: Provided, tenant: Family
+) -> ChatOut | EventStream:
+    """With `stream`, server-sent events: `memories`, then `token` after `token`, then `done` (or `error`).
+
+    With `member` a new conversation is kept, with `conversation_id` one goes on; `done` names it.
+    """
+    response.headers.update(BY_AI)
     async with services.turnstile.passed(tenant):
-        asked = await run_in_threadpool(prepare, services, tenant, said)
+        ready = await run_in_threadpool(_ready, services, tenant, said)
         if not said.stream:
-            return await run_in_threadpool(_answer, services, asked)
-    return EventStream(_stream(services, tenant, asked, language_of(request)))
+            return await run_in_threadpool(_answer, services, ready)
+    return EventStream(_stream(services, tenant, ready, language_of(request)), headers=BY_AI)
 
 
-def _answer(services: Services, asked: Asked) -> ChatOut:
-    answering = Answering(asked)
+def _ready(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
+    thread, said = open_thread(services, tenant, said)
+    return _Chat(asked=prepare(services, tenant, said), thread=thread)
+
+
+def _answer(services: Services, ready: _Chat) -> ChatOut:
+    answering = Answering(ready.asked)
     begin(services, answering)
-    return _out(answering.asked, "".join([answering.piece or "", *answering.pieces]).strip())
+    return _said(services, ready.thread, answering.asked, "".join([answering.piece or "", *answering.pieces]).strip())
 
 
-def _out(asked: Asked, text: str) -> ChatOut:
+def _said(services: Services, thread: Thread | None, asked: Asked, text: str) -> ChatOut:
+    """The whole answer, kept. One that cannot be kept is given all the same, and names no conversation."""
+    is_kept = False
+    if thread:
+        turn = Turn(
+            id=new_turn_id(),
+            question=asked.question,
+            answer=text,
+            memory_ids=tuple(memory.id for memory in asked.memories),
+            model=asked.version.tag,
+            is_refused=bool(asked.refusal),
+            asked_at=services.clock(),
+        )
+        try:
+            is_kept = keep(services, thread, turn)
+        except StoreUnavailable:
+            log.warning("conversation.not_kept", conversation=thread.id)
     return ChatOut(
         elder_id=asked.elder,
         response=text,
         memory_ids=[memory.id for memory in asked.memories],
         memories=[MemoryOut(id=memory.id, text=memory.text) for memory in asked.memories],
+        evidence=[
+            EvidenceOut(memory_id=one.memory_id, words=list(one.words)) for one in evidence_of(text, asked.memories)
+        ],
+        refused=bool(asked.refusal),
+        conversation_id=thread.id if thread and is_kept else None,
         model=asked.version.tag,
     )
 
 
-async def _stream(services: Services, tenant: TenantId, asked: Asked, language: str) -> AsyncGenerator[str]:
+async def _stream(services: Services, tenant: TenantId, ready: _Chat, language: str) -> AsyncGenerator[str]:
     """A reader who goes away stops the generation: the engine's iterator is closed, whatever happens."""
-    yield _frame("memories", {"memory_ids": [memory.id for memory in asked.memories]})
-    answering = Answering(asked)
+    yield _frame("memories", {"memory_ids": [memory.id for memory in ready.asked.memories]})
+    answering = Answering(ready.asked)
     said: list[str] = []
     try:
         async with services.turnstile.passed(tenant):
@@ -57,7 +103,9 @@ async def _stream(services: Services, tenant: TenantId, asked: Asked, language: 
                 said.append(answering.piece)
                 yield _frame("token", {"text": answering.piece})
                 answering.piece = await run_in_threadpool(next, answering.pieces, None)
-            yield _frame("done", _out(answering.asked, "".join(said).strip()).model_dump())
+            text = "".join(said).strip()
+            done = await run_in_threadpool(_said, services, ready.thread, answering.asked, text)
+            yield _frame("done", done.model_dump())
     except HeirloomError as error:
         yield _frame("error", {"code": error.code, "message": error.message(language)})
     finally:

@@ -73,6 +73,8 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
         replies=services.replies,
         files=services.files,
         golden=services.golden,
+        conversations=services.conversations,
+        feedbacks=services.feedbacks,
         models=services.models,
         index=services.index,
     )
@@ -125,7 +127,8 @@ def list_answers(
 
 @router.delete("/{elder}/answers/{answer}")
 def delete_answer(request: Request, elder: str, answer: str, services: Provided, tenant: Family) -> AnswerDeleted:
-    """Chat and the next training do without it; what was trained before knows it until then."""
+    """Chat and the next training do without it; what was trained before knows it until then. What the family was
+    told of it goes too: the turns of conversations that were given it or quote it, and the feedback on them."""
     known = services.elders.get(tenant, elder_id(elder))
     take_back_answer(
         tenant,
@@ -135,6 +138,8 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
         replies=services.replies,
         files=services.files,
         golden=services.golden,
+        conversations=services.conversations,
+        feedbacks=services.feedbacks,
     )
     is_in_model = bool(
         services.versions.of_elder(tenant, known.id)

@@ -14,14 +14,18 @@ import pymongo
 import pytest
 
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
 from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_replies import MongoReplies
+from kernel.conversation import MOST_TURNS, Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (
     AnswerNotFound,
+    ConversationNotFound,
     ElderExists,
     ElderNotFound,
+    FeedbackNotFound,
     JobNotFound,
     JobRunning,
     LeaseLost,
@@ -31,7 +35,19 @@ from kernel.errors import (
 )
 from kernel.evaluation import ArmScore, Probe
 from kernel.extraction import Extract
-from kernel.ids import AnswerId, ElderId, FileId, JobId, MemoryId, ModelName, TenantId
+from kernel.feedback import Feedback
+from kernel.ids import (
+    AnswerId,
+    ConversationId,
+    ElderId,
+    FeedbackId,
+    FileId,
+    JobId,
+    MemoryId,
+    ModelName,
+    TenantId,
+    TurnId,
+)
 from kernel.job import Brain, Job, JobStatus, Step, StepState
 from kernel.language_model import Call, Reply, Schema, Spent, Task
 from kernel.memory import Answer
@@ -39,8 +55,10 @@ from kernel.sample import Message
 from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
 from tests.memory_store import (
+    MemoryConversations,
     MemoryElders,
     MemoryFamilies,
+    MemoryFeedbacks,
     MemoryFiles,
     MemoryGoldenSets,
     MemoryJobs,
@@ -63,6 +81,8 @@ class Stores:
     replies: Any
     files: Any
     golden: Any
+    conversations: Any
+    feedbacks: Any
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +130,8 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
             MemoryReplies(),
             MemoryFiles(),
             MemoryGoldenSets(),
+            MemoryConversations(),
+            MemoryFeedbacks(),
         )
         return
     database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
@@ -123,6 +145,8 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         MongoReplies(database),
         MongoFiles(database),
         MongoGoldenSets(database),
+        MongoConversations(database),
+        MongoFeedbacks(database),
     )
     database.client.drop_database(database.name)
     database.client.close()
@@ -510,3 +534,114 @@ def test_a_golden_set_is_one_elders_of_one_family_and_goes_line_by_line_or_whole
     stores.golden.delete(US, ELDER)
     assert stores.golden.of_elder(US, ELDER) == {}
     assert len(stores.golden.of_elder(THEM, ELDER)) == 2
+
+
+# ---- conversations and feedback -----------------------------------------------------------------------------
+
+
+def _turn(number: int, *, given: str = "m_1") -> Turn:
+    return Turn(
+        id=TurnId(f"u_{number}"),
+        question=f"第{number}问？",
+        answer=f"答{number}。",
+        memory_ids=(MemoryId(given),),
+        model="afs_elder_x:v1",
+        asked_at=NOON + timedelta(minutes=number),
+    )
+
+
+def _talk(name: str, member: str = "小明", *, turns: int = 1, elder: ElderId = ELDER, at: int = 0) -> Conversation:
+    said = tuple(_turn(number) for number in range(at, at + turns))
+    return Conversation(
+        id=ConversationId(name),
+        elder=elder,
+        member=member,
+        created_at=said[0].asked_at,
+        updated_at=said[-1].asked_at,
+        turns=said,
+    )
+
+
+def _listed(stores: Stores, tenant: TenantId = US, **asked: Any) -> list[str]:
+    all_of = {"elder": None, "member": "", "limit": 9, "offset": 0} | asked
+    return [one.id for one in stores.conversations.all(tenant, **all_of)]
+
+
+def test_a_conversation_is_read_as_it_was_kept_and_listed_by_its_last_turn(stores: Stores) -> None:
+    for one in (_talk("a", turns=2, at=1), _talk("b", "Ann", at=5), _talk("c", elder=ElderId("other"), at=3)):
+        stores.conversations.add(US, one)
+    assert stores.conversations.get(US, ConversationId("a")) == _talk("a", turns=2, at=1)
+    assert _listed(stores) == ["b", "c", "a"]
+    assert _listed(stores, elder=ELDER) == ["b", "a"] and _listed(stores, member="小明") == ["c", "a"]
+    assert _listed(stores, limit=1, offset=1) == ["c"]
+    assert stores.conversations.add_turn(US, ConversationId("a"), _turn(9))
+    assert _listed(stores) == ["a", "b", "c"]
+    first, *_ = stores.conversations.all(US, elder=None, member="", limit=1, offset=0)
+    assert (first.title, len(first.turns)) == ("第1问？", 1)
+
+
+def test_no_turn_is_added_to_a_conversation_that_is_gone_full_or_another_familys(stores: Stores) -> None:
+    stores.conversations.add(US, _talk("full", turns=MOST_TURNS - 1))
+    full = ConversationId("full")
+    assert not stores.conversations.add_turn(THEM, full, _turn(998))
+    assert stores.conversations.add_turn(US, full, _turn(999))
+    assert not stores.conversations.add_turn(US, full, _turn(1000))
+    assert len(stores.conversations.get(US, full).turns) == MOST_TURNS
+    stores.conversations.delete(US, full)
+    assert not stores.conversations.add_turn(US, full, _turn(999))
+    assert _listed(stores) == []
+
+
+def test_another_family_reads_and_deletes_no_conversation(stores: Stores) -> None:
+    stores.conversations.add(US, _talk("a"))
+    for ask in (stores.conversations.get, stores.conversations.delete):
+        with pytest.raises(ConversationNotFound):
+            ask(THEM, ConversationId("a"))
+    stores.conversations.remove_turns(THEM, ConversationId("a"), [TurnId("u_0")])
+    assert stores.conversations.delete_all(THEM, elder=ELDER, member="") == 0
+    assert _listed(stores, THEM) == [] and list(stores.conversations.whole(THEM, ELDER)) == []
+    assert stores.conversations.get(US, ConversationId("a")) == _talk("a")
+
+
+def test_turns_go_and_a_conversation_with_none_left_goes_too(stores: Stores) -> None:
+    stores.conversations.add(US, _talk("a", turns=3))
+    stores.conversations.remove_turns(US, ConversationId("a"), [TurnId("u_0"), TurnId("u_2")])
+    [left] = stores.conversations.whole(US, ELDER)
+    assert [turn.id for turn in left.turns] == ["u_1"] and left.title == "第1问？"
+    stores.conversations.remove_turns(US, ConversationId("a"), [TurnId("u_1")])
+    assert _listed(stores) == []
+
+
+def test_all_of_a_member_are_deleted_and_no_one_elses(stores: Stores) -> None:
+    for one in (_talk("a"), _talk("b", "Ann"), _talk("c", elder=ElderId("other"))):
+        stores.conversations.add(US, one)
+    stores.conversations.add(THEM, _talk("d"))
+    assert stores.conversations.delete_all(US, elder=ELDER, member="小明") == 1
+    assert stores.conversations.delete_all(US, elder=None, member="小明") == 1
+    assert _listed(stores) == ["b"] and _listed(stores, THEM) == ["d"]
+
+
+def _thumb(question: str = "q", *, minute: int = 0, **told: Any) -> Feedback:
+    said = {"member": "小明", "answer": "a", "memory_ids": (MemoryId("m_1"),), "model": "x:v1", "is_up": True} | told
+    return Feedback(question=question, given_at=NOON + timedelta(minutes=minute), **said)
+
+
+def test_what_a_member_says_of_an_answer_takes_the_place_of_what_they_said_before(stores: Stores) -> None:
+    down = _thumb(minute=2, is_up=False, correction="b", unsupported=("Horace",))
+    for one in (_thumb(), _thumb("r", minute=1), down, _thumb(minute=3, member="Ann")):
+        stores.feedbacks.put(US, ELDER, one)
+    assert stores.feedbacks.of_elder(US, ELDER) == [_thumb(minute=3, member="Ann"), down, _thumb("r", minute=1)]
+
+
+def test_feedback_is_removed_and_another_familys_is_not(stores: Stores) -> None:
+    mine = _thumb()
+    stores.feedbacks.put(US, ELDER, mine)
+    stores.feedbacks.put(THEM, ELDER, mine)
+    with pytest.raises(FeedbackNotFound):
+        stores.feedbacks.remove(US, ELDER, FeedbackId("f_none"))
+    with pytest.raises(FeedbackNotFound):
+        stores.feedbacks.remove(US, ElderId("other"), mine.id)
+    stores.feedbacks.remove(US, ELDER, mine.id)
+    assert stores.feedbacks.of_elder(US, ELDER) == [] and stores.feedbacks.of_elder(THEM, ELDER) == [mine]
+    stores.feedbacks.delete(THEM, ELDER)
+    assert stores.feedbacks.of_elder(THEM, ELDER) == []

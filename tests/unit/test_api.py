@@ -28,10 +28,12 @@ from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
-from tests.fakes import MemoryIndex, Reads
+from tests.fakes import MemoryIndex, Names, Reads
 from tests.memory_store import (
+    MemoryConversations,
     MemoryElders,
     MemoryFamilies,
+    MemoryFeedbacks,
     MemoryFiles,
     MemoryGoldenSets,
     MemoryJobs,
@@ -103,6 +105,8 @@ class House:
             replies=MemoryReplies(),
             files=MemoryFiles(),
             golden=MemoryGoldenSets(),
+            conversations=MemoryConversations(),
+            feedbacks=MemoryFeedbacks(),
             jobs=MemoryJobs(),
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),
@@ -111,6 +115,7 @@ class House:
             index=MemoryIndex(Letters()),
             embedder=Letters(),
             reranker=Reads(),
+            finder=Names(),
             teacher=None,
             checks={"engine": self.engine.check},
             clock=lambda: NOW,
@@ -177,6 +182,8 @@ class House:
             *services.jobs.of_elder(self.tenant, elder),
             *services.jobs.events(self.tenant, JobId(str(job)), after=0),
             *services.index.nearest(self.tenant, elder, "q", limit=1),
+            *services.conversations.whole(self.tenant, elder),
+            *services.feedbacks.of_elder(self.tenant, elder),
         ]
         return not left
 
@@ -257,6 +264,14 @@ def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House)
         ("PUT", f"/elders/{ELDER}/questions"),
         ("POST", "/train/start"),
         ("POST", "/chat"),
+        ("POST", "/feedback"),
+        ("GET", f"/feedback?elder_id={ELDER}"),
+        ("DELETE", f"/feedback/{ELDER}/{{feedback}}"),
+        ("GET", f"/export-feedback/{ELDER}"),
+        ("GET", f"/conversations?elder_id={ELDER}"),
+        ("GET", "/conversations/{conversation}"),
+        ("DELETE", "/conversations/{conversation}"),
+        ("DELETE", f"/conversations?member=Mia&elder_id={ELDER}"),
         ("GET", "/train/progress/{job}"),
         ("GET", "/train/events/{job}"),
         ("POST", "/train/cancel/{job}"),
@@ -267,13 +282,20 @@ def test_another_family_finds_nothing_and_changes_nothing(house: House, method: 
     house.publish()
     job = str(house.start()["job_id"])
     told = house.services.elders.answers(house.tenant, ElderId(ELDER))[0].id
-    bodies = {"/chat": {"elder_id": ELDER, "message": "q"}, "/train/start": {"elder_id": ELDER}}
+    said = {"elder_id": ELDER, "question": "q", "answer": "a", "verdict": "up"}
+    given = house.client.post("/feedback", json=said).json()["feedback_id"]
+    talk = house.client.post("/chat", json={"elder_id": ELDER, "message": "q", "member": "Mia"}).json()
+    bodies = {"/chat": {"elder_id": ELDER, "message": "q"}, "/train/start": {"elder_id": ELDER}, "/feedback": said}
     body = bodies.get(path) or ({"question": "q", "answer": "a"} if path.endswith("answers") else None)
     line = b'{"question": "q", "answer": "a"}' if body is None else None
-    answer = house.stranger.request(method, path.format(job=job, answer=told), json=body, content=line)
+    path = path.format(job=job, answer=told, feedback=given, conversation=talk["conversation_id"])
+    answer = house.stranger.request(method, path, json=body, content=line)
     assert answer.status_code == 404, answer.text
     assert house.stranger.get("/models").json() == {"models": []}
     assert house.stranger.get("/elders").json() == {"elders": []}
+    assert house.stranger.get("/conversations").json() == {"conversations": []}
+    assert len(house.client.get("/conversations").json()["conversations"]) == 1
+    assert house.client.get(f"/feedback?elder_id={ELDER}").json()["total"] == 1
     assert house.services.jobs.get(house.tenant, JobId(job)).status is JobStatus.QUEUED
     assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
 
@@ -650,6 +672,8 @@ def test_an_elder_in_training_is_not_deleted_and_nothing_is_touched(house: House
         ("versions", "delete"),
         ("index", "delete"),
         ("jobs", "delete"),
+        ("feedbacks", "delete"),
+        ("conversations", "delete_all"),
         ("elders", "delete"),
     ],
 )
@@ -662,7 +686,7 @@ def test_a_deletion_cut_off_anywhere_is_asked_for_again_and_goes_on(
     house.client.post(f"/train/cancel/{job}")
     weights = house.weights(house.tenant, ELDER)
 
-    def cut_off(*_: object) -> None:
+    def cut_off(*_: object, **__: object) -> None:
         raise StoreUnavailable
 
     with monkeypatch.context() as broken:

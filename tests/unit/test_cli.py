@@ -92,6 +92,7 @@ def test_every_command_has_its_help_in_chinese(run: Run) -> None:
         "doctor",
         "elder",
         "answer",
+        "feedback",
         "family",
         "base",
         "left-brain",
@@ -312,6 +313,66 @@ def test_chat_streams_the_answer_and_shows_its_memories(run: Run) -> None:
     assert (code, out) == (0, "In [red] 1938.\nmemories: m_1\n")
 
 
+def _talking(asked: list[dict[str, Any]], **done: object) -> Handler:
+    """Answers every question, and knows one conversation."""
+    said = {"memory_ids": [], "response": "No.", "conversation_id": "c_1"} | done
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/conversations":
+            kept = [{"conversation_id": "c_0", "title": "The [red] boat?"}]
+            return httpx.Response(200, json={"conversations": kept if request.url.params["member"] == "Mia" else []})
+        if request.url.path == "/chat":
+            asked.append(json.loads(request.content))
+            return httpx.Response(200, text=_sse(("token", {"text": "No."}), ("done", said)))
+        return httpx.Response(200, json={"active": None, "versions": []})
+
+    return handler
+
+
+def test_a_talk_is_kept_under_a_members_name_and_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO("first\nsecond\n\n"))
+    assert run("chat", "E1", "--member", "Mia", handler=_talking(asked))[0] == 0
+    assert [(one["member"], one.get("conversation_id")) for one in asked] == [("Mia", None), ("Mia", "c_1")]
+    code, out, _ = run("chat", "E1", "q", "--member", "Mia", "--continue", "--strict", handler=_talking(asked))
+    assert (code, asked[-1]["conversation_id"], asked[-1]["strict"]) == (0, "c_0", True)
+    assert "Going on with: The [red] boat?" in out
+
+
+def test_a_plain_question_is_sent_as_it_always_was(run: Run) -> None:
+    asked: list[dict[str, Any]] = []
+    run("chat", "E1", "q", handler=_talking(asked, conversation_id=None))
+    assert asked == [{"elder_id": "E1", "message": "q", "conversation_history": [], "stream": True}]
+
+
+def test_what_cannot_be_continued_or_kept_says_so(run: Run) -> None:
+    code, _, err = run("chat", "E1", "q", "--continue", handler=_talking([]))
+    assert code == 1 and "--member NAME" in err
+    _, out, _ = run("chat", "E1", "q", "--member", "Jo", "--continue", handler=_talking([], conversation_id=None))
+    assert "no talk of Jo with E1" in out and "This answer was not kept." in out
+    _, out, _ = run("chat", "E1", "q", "--strict", handler=_talking([], refused=True))
+    assert "nothing was generated" in out
+
+
+def test_feedback_is_listed_with_what_no_memory_holds_marked(run: Run, tmp_path: Path) -> None:
+    told = {
+        "feedback_id": "f_1", "member": "Mia", "verdict": "down", "question": "Where [red]?", "answer": "In Rome.",
+        "correction": "In Tuam.", "unsupported": ["Tuam"], "personal_data": [],
+    }  # fmt: skip
+    paths: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        paths.append(str(request.url.raw_path, "ascii"))
+        return httpx.Response(200, json={"feedback": [told], "total": 3})
+
+    code, out, _ = run("feedback", "list", "E1", "--limit", "1", handler=handler)
+    assert code == 0 and paths == ["/feedback?elder_id=E1&limit=1&offset=0"]
+    assert all(one in out for one in ("f_1", "Mia", "not right", "Where [red]?", "⚠ In Tuam.", "1 of 3"))
+    exported = lambda request: httpx.Response(200, text='{"feedback_id": "f_1"}\n')  # noqa: E731
+    code, out, _ = run("feedback", "export", "E1", str(tmp_path / "f.jsonl"), handler=exported)
+    assert code == 0 and "1 thumbs" in out and (tmp_path / "f.jsonl").read_text() == '{"feedback_id": "f_1"}\n'
+
+
 def test_an_elder_without_a_model_greets_nobody(run: Run) -> None:
     refused = {"error": {"code": "model_not_found", "message": "None.", "details": {"elder": "E1"}}}
     code, out, err = run("chat", "E1", handler=lambda request: httpx.Response(404, json=refused))
@@ -335,6 +396,7 @@ def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
             {"deleted_answers": 3, "deleted_versions": 1, "deleted_jobs": 1},
         ),
         (("answer", "delete", "E1", "a_1"), "/elders/E1/answers/a_1", {"message": "Taken back.", "total": 2}),
+        (("feedback", "delete", "E1", "f_1"), "/feedback/E1/f_1", {"success": True}),
     ],
 )
 def test_deleting_is_asked_about_first(

@@ -24,7 +24,14 @@ from kernel.question import think_of_questions
 from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
-from tests.memory_store import MemoryElders, MemoryFiles, MemoryGoldenSets, MemoryReplies
+from tests.memory_store import (
+    MemoryConversations,
+    MemoryElders,
+    MemoryFeedbacks,
+    MemoryFiles,
+    MemoryGoldenSets,
+    MemoryReplies,
+)
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
@@ -327,6 +334,8 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
                     replies=replies,
                     golden=MemoryGoldenSets(),
                     files=MemoryFiles(),
+                    conversations=MemoryConversations(),
+                    feedbacks=MemoryFeedbacks(),
                 )
         return NOTE
 
