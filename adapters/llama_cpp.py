@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,14 @@ class LlamaCppEngine:
         except OSError as error:
             raise self._unavailable(f"{self._folder} cannot be made") from error
 
-    def register(self, version: ModelVersion, gguf: Path) -> None:
+    def register(
+        self,
+        version: ModelVersion,
+        gguf: Path,
+        *,
+        adapter: Path | None = None,
+        say: Callable[[str], None] = lambda status: None,
+    ) -> None:
         """Raises StageFailed for what is no GGUF, NoDiskSpace."""
         read_gguf(gguf)
         file = self._file(version)
@@ -88,6 +95,9 @@ class LlamaCppEngine:
                     yield piece
         finally:
             self._give_back(version.tag, seat)
+
+    def activate(self, version: ModelVersion) -> None:
+        """A version is asked for by its tag, and there is no other name."""
 
     def delete(self, version: ModelVersion) -> None:
         """An answer that is being given breaks off at its next piece. What a killed `register` left goes too."""

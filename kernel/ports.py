@@ -3,7 +3,7 @@
 Every store method takes the tenant first; there is no way to ask without one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,9 @@ class Elders(Protocol):
     def all(self, tenant: TenantId) -> list[Elder]: ...
     def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
         """None withdraws it. Raises ElderNotFound."""
+
+    def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
+        """ "" for the configured one. Raises ElderNotFound."""
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         """All or none; the same question and answer again is not added. Returns how many were new."""
@@ -310,25 +313,57 @@ class ChatOptions:
     max_tokens: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How an answer ended, counted by the engine's own tokenizer."""
+
+    tokens_read: int  #: the whole prompt, what was in the cache too
+    tokens_written: int
+    is_cut: bool  #: at `max_tokens`, or where the context was full
+
+
 class Engine(Protocol):
-    """What serves an elder's model. `name` is "llama_cpp" or "ollama"."""
+    """What serves an elder's model. `name` is "llama_cpp", "ollama" or "vllm"."""
 
     @property
     def name(self) -> str: ...
     def check(self) -> None:
         """Raises EngineUnavailable."""
 
-    def register(self, version: ModelVersion, gguf: Path) -> None:
-        """Make `version.tag` answerable; again is harmless. Raises EngineUnavailable."""
+    def register(
+        self, version: ModelVersion, gguf: Path, *, adapter: Path | None = None, say: Callable[[str], None] = ...
+    ) -> None:
+        """Make `version.tag` answerable; again is harmless. Raises EngineUnavailable, StageFailed.
+
+        `adapter`: the folder of the peft adapter that the GGUF was made from, for an engine that serves that instead.
+        `say(status)`: what the engine is doing, in its own words; what it raises ends the registration.
+        """
 
     def has(self, version: ModelVersion) -> bool:
         """Whether `version.tag` is answerable. Raises EngineUnavailable."""
 
-    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
-        """The answer in pieces as they come. Closing the iterator stops the generation."""
+    def chat(
+        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
+    ) -> Generator[str, None, Ending | None]:
+        """The answer in pieces as they come, and then how it ended, where the engine says so.
+
+        Closing it stops the generation.
+        """
+
+    def activate(self, version: ModelVersion) -> None:
+        """The version is the one in use: whoever asks the engine for the elder's bare name gets it. Raises
+        EngineUnavailable."""
 
     def delete(self, version: ModelVersion) -> None:
         """Forget it; one that is not there is forgotten already."""
+
+
+class Engines(Engine, Protocol):
+    """All that are configured. A version is answered by the one that it was registered with."""
+
+    def preferring(self, name: str, *, base: str = "") -> Engine:
+        """The same, and new versions, made from the base model `base`, are registered with the engine `name`; "" for
+        the configured one. Raises EngineNotConfigured, WrongBase."""
 
 
 class BaseModels(Protocol):

@@ -15,6 +15,11 @@ class NewElder(_Body):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     language: Literal["zh", "en"] = "zh"
     base_model: str = ""  #: "" for the one that fits the language
+    engine: str = ""  #: "" for the configured one
+
+
+class ChosenEngine(_Body):
+    engine: str  #: "llama_cpp", "ollama" or "vllm", where it is configured; "" for the configured one
 
 
 class NewConsent(_Body):
@@ -31,6 +36,7 @@ class ElderOut(BaseModel):
     name: str
     language: str
     base_model: str
+    engine: str
     answers: int
     consent: ConsentOut | None  #: to a teacher model outside this machine
     job_id: str | None  #: of the training that is under way

@@ -12,7 +12,7 @@ from kernel.ports import (
     Clock,
     Elders,
     Embedder,
-    Engine,
+    Engines,
     GraphIndexer,
     Report,
     Reranker,
@@ -38,7 +38,7 @@ class DeskMaker:
     reranker: Reranker
     indexer: GraphIndexer
     trainer: Trainer
-    engine: Engine
+    engine: Engines
     bases: BaseModels
     check_memory: Callable[[Recipe], None]  #: raises NotEnoughMemory
     clock: Clock
@@ -66,7 +66,7 @@ class DeskMaker:
             reranker=self.reranker,
             indexer=self.indexer,
             trainer=self.trainer,
-            engine=self.engine,
+            engine=self.engine.preferring(elder.engine, base=base.key),
             versions=self.versions,
             clock=self.clock,
             key="",

@@ -42,6 +42,8 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
     _check_memories(services, tenant, elder.id)
     if services.settings.is_teacher_remote and elder.consent is None:
         raise ConsentMissing(elder=elder.id)
+    base = services.config.get_current_model(elder.language, wanted=elder.base_model)
+    services.engine.preferring(elder.engine, base=base.key)
     now = services.clock()
     job = Job(
         id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),
