@@ -44,6 +44,10 @@ class Engines:
             raise WrongBase(engine=chosen.name, base=served, asked=base)
         return chosen
 
+    @property
+    def serves_adapters(self) -> bool:
+        return self._of(self.name).serves_adapters
+
     def check(self) -> None:
         """Those that somebody chose: llama.cpp, which is always there, only where it serves."""
         for name, engine in self._engines.items():
@@ -72,9 +76,9 @@ class Engines:
     def activate(self, version: ModelVersion) -> None:
         self._of(version.engine).activate(version)
 
-    def delete(self, version: ModelVersion) -> None:
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         """Raises EngineNotConfigured: nobody is told that a model is gone which still lies somewhere."""
-        self._of(version.engine).delete(version)
+        self._of(version.engine).delete(version, at_once=at_once)
 
     def _of(self, name: str) -> Engine:
         if name not in self._engines:
@@ -88,7 +92,7 @@ def open_engines(settings: Settings, config: ConfigLoader) -> Engines:
     if settings.ollama_host:
         engines["ollama"] = OllamaEngine(
             settings.ollama_host,
-            base_gguf=lambda key: config.get_base_model(key).gguf_path,
+            bases=config.get_base_ggufs(),
             keep_alive=settings.ollama_keep_alive,
             context_tokens=settings.context_tokens,
         )

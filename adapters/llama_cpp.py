@@ -36,6 +36,7 @@ class LlamaCppEngine:
     """At most `max_loaded` models are in memory; the one that has rested longest makes room."""
 
     name = "llama_cpp"
+    serves_adapters = False
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class LlamaCppEngine:
     def activate(self, version: ModelVersion) -> None:
         """A version is asked for by its tag, and there is no other name."""
 
-    def delete(self, version: ModelVersion) -> None:
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         """An answer that is being given breaks off at its next piece. What a killed `register` left goes too."""
         file = self._file(version)
         for one in (file, *file.parent.glob(f".{file.name}.*")):

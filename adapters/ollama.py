@@ -6,12 +6,12 @@ the base is sent once for all elders, and `from`, which would pull from a regist
 later take no adapters.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from adapters.gguf_file import GgufFile, is_adapter, read_gguf
-from adapters.ollama_api import NoAdapters, OllamaApi
+from adapters.ollama_api import NO_ADAPTERS_FROM, NoAdapters, OllamaApi
 from kernel.errors import EngineUnavailable, StageFailed
 from kernel.ports import ChatOptions
 from kernel.sample import Message
@@ -29,19 +29,24 @@ class OllamaEngine:
         self,
         url: str,
         *,
-        base_gguf: Callable[[str], Path],
+        bases: Mapping[str, Path],
         keep_alive: str = "30m",
         timeout_seconds: float = 120.0,
         context_tokens: int = 4096,
         temperature: float = 0.3,
     ) -> None:
-        """`base_gguf`: of a base model's key, the file that an adapter goes with."""
+        """`bases`: where the GGUF of each base model lies, by its key; an adapter goes with it."""
         self._api = OllamaApi(
             url, keep_alive=keep_alive, timeout_seconds=timeout_seconds, context_tokens=context_tokens
         )
-        self._base_gguf = base_gguf
+        self._bases = bases
         self._context_tokens = context_tokens
         self._temperature = temperature
+
+    @property
+    def serves_adapters(self) -> bool:
+        """Ollama before 0.34. Raises EngineUnavailable."""
+        return self._api.version() < NO_ADAPTERS_FROM
 
     def check(self) -> None:
         self._api.version()
@@ -57,7 +62,7 @@ class OllamaEngine:
         """`gguf`: merged weights, or an adapter. Raises StageFailed for what is neither, and where this Ollama takes no
         adapters. A model that would answer wrongly is not left behind."""
         is_adapted = is_adapter(gguf)
-        model = self._base_gguf(version.base) if is_adapted else gguf
+        model = self._bases[version.base] if is_adapted else gguf
         file = read_gguf(model)
         try:
             for status in self._api.create(
@@ -92,8 +97,9 @@ class OllamaEngine:
     def activate(self, version: ModelVersion) -> None:
         self._api.copy(version.tag, version.name)
 
-    def delete(self, version: ModelVersion) -> None:
-        """The bare name goes with the version that it was copied from."""
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
+        """What it is answering breaks off: Ollama takes the weights out of memory. The bare name goes with the version
+        that it was copied from."""
         self._api.delete(version.tag)
         tags = self._api.tags(version.name)
         in_use = tags.pop(f"{version.name}:latest", None)

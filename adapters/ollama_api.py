@@ -21,7 +21,7 @@ from kernel.errors import ContextTooLong, HeirloomError
 from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
 
-OLDEST = (0, 30)
+OLDEST, NO_ADAPTERS_FROM = (0, 30), (0, 34)  #: versions of the server
 _TOO_LONG = re.compile(r"exceed\w* the (available )?context|context_size_error")
 _NO_ADAPTERS = re.compile(r"adapters are no longer supported|unsupported architecture")
 
@@ -40,9 +40,10 @@ class OllamaApi:
         self._context_tokens = context_tokens
         self.unavailable = self._server.unavailable
 
-    def version(self) -> str:
+    def version(self) -> tuple[int, ...]:
         with self._server.translated():
-            return str(self._server.ask("GET", "/api/version").raise_for_status().json()["version"])
+            told = self._server.ask("GET", "/api/version").raise_for_status().json()["version"]
+            return tuple(int(part) for part in re.findall(r"\d+", told)[:3])
 
     def send_blob(self, file: Path) -> str:
         """Its digest. The client's create_blob sends every time: gigabytes that may be there already."""

@@ -39,6 +39,7 @@ class VllmEngine:
     """`folder`: where the adapters lie; `seen_as`: that folder as vLLM sees it, when it has another path there."""
 
     name = "vllm"
+    serves_adapters = True
 
     def __init__(self, url: str, *, key: str, folder: Path, seen_as: str = "", timeout_seconds: float = 120.0) -> None:
         root = url.rstrip("/").removesuffix("/v1")
@@ -118,7 +119,7 @@ class VllmEngine:
     def activate(self, version: ModelVersion) -> None:
         """A version is asked for by its tag, and there is no other name."""
 
-    def delete(self, version: ModelVersion) -> None:
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         self._unload(version.tag)
         self._remove(self._place(version))
 

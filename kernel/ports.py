@@ -327,6 +327,10 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def serves_adapters(self) -> bool:
+        """Whether a version may be an adapter's GGUF, which it puts on the base that it knows by `version.base`."""
+
     def check(self) -> None:
         """Raises EngineUnavailable."""
 
@@ -354,8 +358,9 @@ class Engine(Protocol):
         """The version is the one in use: whoever asks the engine for the elder's bare name gets it. Raises
         EngineUnavailable."""
 
-    def delete(self, version: ModelVersion) -> None:
-        """Forget it; one that is not there is forgotten already."""
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
+        """Forget it; one that is not there is forgotten already. Answers that it is giving break off, or not `at_once`
+        end first where the engine can tell."""
 
 
 class Engines(Engine, Protocol):

@@ -25,10 +25,7 @@ def smollm2() -> Path:
     return gguf
 
 
-def base_gguf(base: str) -> Path:
-    """The only base that these tests know."""
-    assert base == "smollm2-135m"
-    return smollm2()
+BASES = {"smollm2-135m": smollm2()}
 
 
 def header_only(path: Path) -> Path:

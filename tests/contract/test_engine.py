@@ -13,7 +13,7 @@ from adapters.ollama import OllamaEngine
 from adapters.vllm import VllmEngine
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed
 from kernel.ports import ChatOptions, Engine
-from tests.engine_fixtures import a_version, ask, base_gguf, peft_adapter, smollm2
+from tests.engine_fixtures import BASES, a_version, ask, peft_adapter, smollm2
 from tests.ollama_double import OllamaDouble
 from tests.vllm_double import KEY, VllmDouble
 
@@ -32,7 +32,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     elif request.param == "ollama":
         with (
             OllamaDouble() as double,
-            closing(OllamaEngine(double.url, base_gguf=base_gguf, context_tokens=CONTEXT_TOKENS)) as served,
+            closing(OllamaEngine(double.url, bases=BASES, context_tokens=CONTEXT_TOKENS)) as served,
         ):
             yield served
     else:

@@ -18,7 +18,7 @@ from adapters.ollama import OllamaEngine
 from kernel.errors import EngineUnavailable, StageFailed
 from kernel.ports import ChatOptions
 from kernel.sample import Message
-from tests.engine_fixtures import SYSTEM, a_version, ask, base_gguf, header_only, lora_gguf, smollm2
+from tests.engine_fixtures import BASES, SYSTEM, a_version, ask, header_only, lora_gguf, smollm2
 from tests.ollama_double import OllamaDouble
 
 OPTIONS = ChatOptions(temperature=0.5, max_tokens=32)
@@ -35,7 +35,7 @@ def ollama() -> Iterator[OllamaDouble]:
 
 @pytest.fixture
 def engine(ollama: OllamaDouble) -> Iterator[OllamaEngine]:
-    engine = OllamaEngine(ollama.url, base_gguf=base_gguf, timeout_seconds=10)
+    engine = OllamaEngine(ollama.url, bases=BASES, timeout_seconds=10)
     yield engine
     engine.close()
 
@@ -155,7 +155,7 @@ def test_a_server_that_is_down_is_said_to_be_down_and_is_found_again(
 
 
 def test_a_server_that_hangs_is_given_up(ollama: OllamaDouble, gguf: Path) -> None:
-    patient, hasty = (OllamaEngine(ollama.url, base_gguf=base_gguf, timeout_seconds=seconds) for seconds in (10, 0.1))
+    patient, hasty = (OllamaEngine(ollama.url, bases=BASES, timeout_seconds=seconds) for seconds in (10, 0.1))
     patient.register(a_version(1), gguf)
     released = threading.Event()
     ollama.state.answer = lambda prompt, options: iter([str(released.wait(5))])
@@ -320,9 +320,10 @@ def test_another_elders_models_stay(engine: OllamaEngine, ollama: OllamaDouble, 
 
 
 def test_an_adapter_goes_with_its_base_which_is_sent_once_for_all(ollama: OllamaDouble, gguf: Path, lora: Path) -> None:
-    with closing(OllamaEngine(ollama.url, base_gguf=lambda key: gguf)) as engine:
+    with closing(OllamaEngine(ollama.url, bases={a_version().base: gguf})) as engine:
         engine.register(a_version(1), lora)
         engine.register(a_version(1, elder="ANOTHER"), lora)
+        assert engine.serves_adapters
 
     made = _bodies(ollama, "/api/create")
     assert [set(one["files"]) | set(one["adapters"]) for one in made] == [{"model.gguf", "adapter.gguf"}] * 2
@@ -334,18 +335,19 @@ def test_an_adapter_goes_with_its_base_which_is_sent_once_for_all(ollama: Ollama
 def test_an_ollama_that_takes_no_adapters_is_told_apart(gguf: Path, lora: Path) -> None:
     with (
         OllamaDouble(answer=lambda prompt, options: PIECES, version="0.34.2") as ollama,
-        closing(OllamaEngine(ollama.url, base_gguf=lambda key: gguf)) as engine,
+        closing(OllamaEngine(ollama.url, bases={a_version().base: gguf})) as engine,
     ):
         with pytest.raises(StageFailed, match="keep merged weights instead"):
             engine.register(a_version(1), lora)
         engine.register(a_version(1), gguf)
 
+        assert not engine.serves_adapters
         assert len(ollama.state.models) == 1
 
 
 def test_an_elder_in_adapter_mode_answers_otherwise_than_the_base(lora: Path) -> None:
     greedy = ChatOptions(temperature=0.0, max_tokens=12)
-    with OllamaDouble() as ollama, closing(OllamaEngine(ollama.url, base_gguf=base_gguf)) as engine:
+    with OllamaDouble() as ollama, closing(OllamaEngine(ollama.url, bases=BASES)) as engine:
         engine.register(a_version(1), smollm2())
         engine.register(a_version(2), lora)
 
@@ -358,7 +360,7 @@ def test_the_environments_proxy_never_sees_an_elders_words(
     ollama: OllamaDouble, monkeypatch: pytest.MonkeyPatch, gguf: Path
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    engine = OllamaEngine(ollama.url, base_gguf=base_gguf)
+    engine = OllamaEngine(ollama.url, bases=BASES)
 
     engine.register(a_version(1), gguf)
 
@@ -434,7 +436,7 @@ def test_a_model_made_from_a_name_that_is_missing_is_an_error_under_200(version:
 
 
 def test_a_keep_alive_that_is_no_duration_is_refused(ollama: OllamaDouble, gguf: Path) -> None:
-    engine = OllamaEngine(ollama.url, base_gguf=base_gguf, keep_alive="30")
+    engine = OllamaEngine(ollama.url, bases=BASES, keep_alive="30")
     engine.register(a_version(1), gguf)
 
     with pytest.raises(EngineUnavailable, match="HTTP 400"):

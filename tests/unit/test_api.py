@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from adapters.artifacts import ArtifactStore
+from adapters.engines import Engines
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
@@ -65,7 +66,7 @@ class EchoEngine:
         self.asked.append(messages)
         yield from (piece + " " for piece in messages[-1].content.split())
 
-    def delete(self, version: ModelVersion) -> None:
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         self.deleted.append(version.tag)
 
 
@@ -90,7 +91,7 @@ class House:
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),
             doorbell=self.bell,
-            engine=self.engine,  # type: ignore[arg-type]
+            engine=Engines({"llama_cpp": self.engine}, name="llama_cpp"),  # type: ignore[dict-item]
             index=MemoryIndex(Letters()),
             reranker=Reads(),
             teacher=None,
@@ -559,7 +560,7 @@ def test_a_deletion_cut_off_anywhere_is_asked_for_again_and_goes_on(
     house.client.post(f"/train/cancel/{job}")
     weights = house.weights(house.tenant, ELDER)
 
-    def cut_off(*_: object) -> None:
+    def cut_off(*_: object, **__: object) -> None:
         raise StoreUnavailable
 
     with monkeypatch.context() as broken:
