@@ -30,6 +30,7 @@ from modelserver.cli.client import Client, is_local
 from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
+from modelserver.cli.ollama_check import examine_ollama
 from modelserver.cli.stack import Stack, running_stack
 from modelserver.cli.tables import answers_table, arms_table, made_table, models_table
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
@@ -410,13 +411,14 @@ def base_prepare(context: typer.Context, name: str) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
+def doctor(context: typer.Context, ollama: Annotated[bool, typer.Option("--ollama")] = False) -> None:
     shell: Shell = context.obj
     table = Table()
     table.add_column(shell.words("table.part"))
     table.add_column("")
     table.add_column(shell.words("table.found"), overflow="fold")
-    findings = list(examine(shell.settings, shell.words))
+    looked = examine_ollama if ollama else examine
+    findings = list(looked(shell.settings, shell.words))
     for finding in findings:
         mark = "[green]✓" if finding.is_ok else "[red]✗" if finding.is_needed else "[yellow]–"
         table.add_row(finding.part, mark, escape(finding.found))
