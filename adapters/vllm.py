@@ -71,8 +71,10 @@ class VllmEngine:
         say("loading the adapter")
         if wrong := self._load(version.tag, folder, is_new=True):
             self._remove(folder)
-            hint = "; does vLLM see it? HEIRLOOM_VLLM_ADAPTERS_PATH" if _UNSEEN in wrong else ""
-            raise StageFailed(stage="publish", reason=f"vLLM did not take the adapter: {wrong}{hint}")
+            reason = f"vLLM did not take the adapter: {wrong}"
+            if _UNSEEN in wrong:
+                reason = f"vLLM sees no adapter at {self._seen(folder)}; check HEIRLOOM_VLLM_ADAPTERS_PATH"
+            raise StageFailed(stage="publish", reason=reason)
 
     def hold(self, name: str) -> bool:
         """Whether `name` is answerable: it is loaded, or lies in the shared folder under that name and is now."""
@@ -131,6 +133,9 @@ class VllmEngine:
             raise BadId(field="name")
         return self._folder / version.name / f"v{version.number:d}"
 
+    def _seen(self, folder: Path) -> str:
+        return str(self._seen_as / folder.relative_to(self._folder).as_posix())
+
     def _remove(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
@@ -147,7 +152,7 @@ class VllmEngine:
 
     def _load(self, name: str, folder: Path, *, is_new: bool = False) -> str:
         """Why vLLM does not take it; "" when it did. `is_new`: it takes the place of what had that name."""
-        wanted = {"lora_name": name, "lora_path": str(self._seen_as / folder.relative_to(self._folder).as_posix())}
+        wanted = {"lora_name": name, "lora_path": self._seen(folder)}
         response = self._post("/v1/load_lora_adapter", wanted)
         if _IS_LOADED in response.text and is_new:
             self._unload(name)

@@ -209,9 +209,10 @@ def elder_add(
     name: Annotated[str, typer.Option("--name")] = "",
     language: Annotated[str, typer.Option("--language", help="en, zh")] = "",
     base: Annotated[str, typer.Option("--base")] = "",
+    engine: Annotated[str, typer.Option("--engine", help="llama_cpp, ollama, vllm")] = "",
 ) -> None:
     shell: Shell = context.obj
-    added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base)
+    added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base, engine)
     told = added["base_model"] or shell.words("elder.default_base")
     shell.say("elder.added", elder=added["elder_id"], name=added["name"], base=told)
 
@@ -222,6 +223,17 @@ def elder_delete(context: typer.Context, elder: ElderArgument, yes: Sure = False
     _make_sure(shell, yes, "elder.really", elder=elder)
     gone = shell.client().delete_elder(elder)
     shell.say("elder.deleted", elder=elder, answers=gone["deleted_answers"], versions=gone["deleted_versions"])
+
+
+@elder_app.command("engine")
+def elder_engine(
+    context: typer.Context,
+    elder: ElderArgument,
+    engine: Annotated[str, typer.Argument(metavar="[llama_cpp|ollama|vllm]")] = "",
+) -> None:
+    shell: Shell = context.obj
+    chosen = shell.client().choose_engine(elder, engine)["engine"]
+    shell.say("elder.engine", elder=elder, engine=chosen or shell.words("elder.default_engine"))
 
 
 @elder_app.command("consent")

@@ -122,7 +122,7 @@ def test_a_look_that_is_broken_off_leaves_nothing(ollama: OllamaDouble, gguf: Pa
     assert ollama.state.models == {}
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "All is well"), ("zh", "一切")])
+@pytest.mark.parametrize(("language", "said"), [("en", "Everything needed is here"), ("zh", "所需的一切都已具备")])
 def test_the_command_tries_the_packaged_model_for_real(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str, said: str
 ) -> None:
@@ -133,4 +133,6 @@ def test_the_command_tries_the_packaged_model_for_real(
             main(["--lang", language, "doctor", "--ollama"])
 
         assert ollama.state.models == {} and ollama.uploads == 1
-    assert end.value.code == 0, capsys.readouterr()
+    out = capsys.readouterr().out
+    assert end.value.code == 0, out
+    assert said in out

@@ -205,7 +205,7 @@ def test_an_adapter_of_too_high_a_rank_is_not_kept(
 
 def test_a_folder_that_vllm_does_not_see_is_said_so(vllm: VllmDouble, tmp_path: Path, adapter: Path) -> None:
     with closing(VllmEngine(vllm.url, key=KEY, folder=tmp_path / "ours", seen_as="/elsewhere")) as engine:
-        with pytest.raises(StageFailed, match=r"No adapter found for /elsewhere.*HEIRLOOM_VLLM_ADAPTERS_PATH"):
+        with pytest.raises(StageFailed, match=r"sees no adapter at /elsewhere/.*HEIRLOOM_VLLM_ADAPTERS_PATH"):
             engine.register(a_version(1), NO_GGUF, adapter=adapter)
 
 
