@@ -118,6 +118,7 @@ class Answer:
                     with self._server.translated():
                         piece = self._next()
             except HeirloomError:
+                self._is_over = True
                 if not self._is_closed:  # or it is the end of a connection that was closed here
                     raise
             finally:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from adapters.openai_model import OpenAiModel
 from adapters.vllm import VllmEngine
+from config.settings import Settings
 from kernel.errors import EngineUnavailable
 from kernel.language_model import Reply, Task
 from kernel.ports import ChatOptions, LanguageModel
@@ -37,6 +38,20 @@ class LLMFactory:
     def _hold(self, name: str) -> None:
         if not self._engine.hold(name):
             raise EngineUnavailable(engine="vllm", reason=f"it has no adapter {name}; put its folder beside the others")
+
+
+def open_llm_factory(settings: Settings) -> LLMFactory:
+    """With the settings' names for the brains. Nothing is asked of vLLM yet."""
+    engine = VllmEngine(
+        settings.vllm_url, key=settings.vllm_key, folder=settings.adapters_dir, seen_as=settings.vllm_adapters_path
+    )
+    return LLMFactory(
+        engine,
+        url=settings.vllm_url,
+        key=settings.vllm_key,
+        left=settings.vllm_left_brain,
+        right=settings.vllm_right_brain,
+    )
 
 
 class LeftBrain:

@@ -111,9 +111,7 @@ class OllamaApi:
         """None where this server gives none of a model that chats."""
         with self._server.translated():
             response = self._server.ask("POST", "/api/embed", {"model": tag, "input": text})
-            if response.status_code == httpx.codes.NOT_IMPLEMENTED:
-                return None
-            return [float(one) for one in response.raise_for_status().json()["embeddings"][0]]
+            return None if response.is_error else [float(one) for one in response.json()["embeddings"][0]]
 
     def copy(self, tag: str, name: str) -> None:
         with self._server.translated():

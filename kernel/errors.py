@@ -116,7 +116,7 @@ class ContextTooLong(BadInput):
 
 
 class WrongBase(BadInput):
-    """The engine {engine} serves {base} only, and this elder is trained on {asked}: choose another of the two."""
+    """The engine {engine} serves {base} only, and this elder is trained on {asked}: choose another engine or base."""
 
     code = "wrong_base"
     zh = "引擎 {engine} 只服务于 {base}，而这位老人的模型基于 {asked}：请改用另一个引擎或基础模型。"

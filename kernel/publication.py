@@ -93,8 +93,8 @@ def publish(
         version, gguf.path, adapter=adapter.folder, say=lambda status: progress(_REGISTERING, engine=status)
     )
     _ask_one_question(version, memories, prompts[memories.language], engine)
-    versions.activate(tenant, elder, version.number)
     engine.activate(version)
+    versions.activate(tenant, elder, version.number)
     before = [one for one in earlier if one.number != version.number]
     _forget(sorted(before, key=lambda one: not one.is_active)[1:], tenant=tenant, engine=engine, versions=versions)
     return Publication(number=version.number, tag=version.tag)

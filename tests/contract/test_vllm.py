@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.llm_factory import LLMFactory
+from adapters.llm_factory import LLMFactory, open_llm_factory
 from adapters.vllm import FILES, VllmEngine
+from config.settings import Settings
 from kernel.errors import BadId, ContextTooLong, EngineUnavailable, StageFailed
 from kernel.language_model import Schema, Task
 from kernel.ports import ChatOptions, Ending
@@ -282,6 +283,7 @@ def test_an_answer_that_breaks_off_does_not_pass_for_one(
     assert [next(pieces), next(pieces)] == PIECES[:2]
     with pytest.raises(EngineUnavailable, match=said) as caught:
         next(pieces)
+    assert list(pieces) == []
 
     assert SECRET not in f"{caught.value} {caught.value.details} {caught.value.__cause__!r}"
 
@@ -319,10 +321,11 @@ def test_a_client_that_goes_away_while_a_piece_is_waited_for_ends_the_generation
 
 
 @pytest.fixture
-def factory(engine: VllmEngine, vllm: VllmDouble, folder: Path, adapter: Path) -> LLMFactory:
+def factory(vllm: VllmDouble, tmp_path: Path, folder: Path, adapter: Path) -> LLMFactory:
+    folder.symlink_to(tmp_path / "adapters")
     for name in ("left_brain", "right_brain"):
-        shutil.copytree(adapter, folder / name)
-    return LLMFactory(engine, url=f"{vllm.url}/v1", key=KEY, left="left_brain", right="right_brain")
+        shutil.copytree(adapter, tmp_path / "adapters" / name)
+    return open_llm_factory(Settings(vllm_url=f"{vllm.url}/v1", vllm_key=KEY, model_dir=tmp_path))
 
 
 def test_the_left_brain_gives_json_at_temperature_0_and_is_short(factory: LLMFactory, vllm: VllmDouble) -> None:
