@@ -62,7 +62,7 @@ class Elders(Protocol):
         """None withdraws it. Raises ElderNotFound."""
 
     def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
-        """ "" for the configured one. Raises ElderNotFound."""
+        """Empty for the configured one. Raises ElderNotFound."""
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         """All or none; the same question and answer again is not added. Returns how many were new."""
