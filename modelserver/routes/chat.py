@@ -12,6 +12,7 @@ from kernel.errors import HeirloomError
 from kernel.ids import TenantId
 from modelserver.answering import Answering, Asked, begin, close, prepare
 from modelserver.auth import Family, Provided
+from modelserver.interruption import interruptibly, next_piece
 from modelserver.problems import language_of
 from modelserver.schemas import ChatIn, ChatOut, MemoryOut
 from modelserver.services import Services
@@ -53,11 +54,11 @@ async def _stream(services: Services, tenant: TenantId, asked: Asked, language: 
     said: list[str] = []
     try:
         async with services.turnstile.passed(tenant):
-            await run_in_threadpool(begin, services, answering)
+            await interruptibly(lambda: begin(services, answering), interrupt=lambda: close(answering.pieces))
             while answering.piece is not None:
                 said.append(answering.piece)
                 yield _frame("token", {"text": answering.piece})
-                answering.piece = await run_in_threadpool(next, answering.pieces, None)
+                answering.piece = await next_piece(answering.pieces)
             yield _frame("done", _out(answering.asked, "".join(said).strip()).model_dump())
     except HeirloomError as error:
         yield _frame("error", {"code": error.code, "message": error.message(language)})
