@@ -55,12 +55,14 @@ class GgufFile:
         )
 
 
+def is_adapter(path: Path) -> bool:
+    """Whether it is a LoRA adapter for a base that is another file. Raises StageFailed as `read_gguf` does."""
+    return bool(_header(path).get("general.type") == "adapter")
+
+
 def read_gguf(path: Path) -> GgufFile:
     """Raises StageFailed for what is no GGUF, is cut off within its header, or has no chat template."""
-    try:
-        pairs = _read_pairs(path)
-    except (OSError, ValueError, KeyError, struct.error, IndexError) as error:
-        raise StageFailed(stage="publish", reason=f"{path.name} is not a whole GGUF file") from error
+    pairs = _header(path)
     template = pairs.get("tokenizer.chat_template")
     if not template:
         raise StageFailed(stage="publish", reason=f"{path.name} has no chat template inside")
@@ -72,6 +74,13 @@ def read_gguf(path: Path) -> GgufFile:
         ends=tuple(dict.fromkeys(text for which in ("eos", "eot") if (text := _token(pairs, which)))),
         trained_context=int(pairs.get(f"{architecture}.context_length", 0)),
     )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        return _read_pairs(path)
+    except (OSError, ValueError, KeyError, struct.error, IndexError) as error:
+        raise StageFailed(stage="publish", reason=f"{path.name} is not a whole GGUF file") from error
 
 
 def _token(pairs: dict[str, Any], which: str) -> str:

@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class LlamaCppEngine:
     """At most `max_loaded` models are in memory; the one that has rested longest makes room."""
 
     name = "llama_cpp"
+    serves_adapters = False
 
     def __init__(
         self,
@@ -61,7 +62,14 @@ class LlamaCppEngine:
         except OSError as error:
             raise self._unavailable(f"{self._folder} cannot be made") from error
 
-    def register(self, version: ModelVersion, gguf: Path) -> None:
+    def register(
+        self,
+        version: ModelVersion,
+        gguf: Path,
+        *,
+        adapter: Path | None = None,
+        say: Callable[[str], None] = lambda status: None,
+    ) -> None:
         """Raises StageFailed for what is no GGUF, NoDiskSpace."""
         read_gguf(gguf)
         file = self._file(version)
@@ -92,7 +100,10 @@ class LlamaCppEngine:
         finally:
             self._give_back(version.tag, seat)
 
-    def delete(self, version: ModelVersion) -> None:
+    def activate(self, version: ModelVersion) -> None:
+        """A version is asked for by its tag, and there is no other name."""
+
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         """An answer that is being given breaks off at its next piece. What a killed `register` left goes too."""
         file = self._file(version)
         for one in (file, *file.parent.glob(f".{file.name}.*")):

@@ -139,6 +139,12 @@ class MongoElders:
         if not found.matched_count:
             raise ElderNotFound(elder=elder)
 
+    def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
+        with translated():
+            found = self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": {"engine": engine}})
+        if not found.matched_count:
+            raise ElderNotFound(elder=elder)
+
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         if not answers:
             return 0

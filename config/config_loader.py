@@ -57,6 +57,10 @@ class ConfigLoader:
     def get_base_models(self) -> list[BaseModel]:
         return [self.get_base_model(key) for key in self._config["base_models"]]
 
+    def get_base_ggufs(self) -> dict[str, Path]:
+        """By the base model's key."""
+        return {base.key: base.gguf_path for base in self.get_base_models()}
+
     def get_rerankers(self) -> dict[str, tuple[BaseModel, ...]]:
         """By language."""
         return {

@@ -34,7 +34,16 @@ class Settings(BaseSettings):
     mongo_database: str = "heirloom"
     redis_url: str = Field(default="", repr=False)  #: "" for the embedded Redis
     chroma_url: str = ""  #: "" for the embedded Chroma
+    engine: str = ""  #: "llama_cpp", "ollama" or "vllm"; "" for Ollama or vLLM where one is set, else the first
     ollama_host: str = Field(default="", validation_alias="OLLAMA_HOST")  #: as a URL; "" for embedded llama.cpp
+
+    ollama_keep_alive: str = Field(default="30m", pattern=r"^-?(\d+(\.\d+)?(ms|s|m|h))+$")  #: in its memory
+    vllm_url: str = Field(default="", pattern=r"^$|^https?://")  #: vLLM's OpenAI-compatible server; "" for none
+    vllm_key: str = Field(default="", repr=False)  #: its --api-key
+    vllm_base: str = ""  #: key of the base model that it serves: elders trained on another are refused early
+    vllm_adapters_path: str = ""  #: {model_dir}/adapters as vLLM sees it; "" for the same path
+    vllm_left_brain: str = "left_brain"  #: the adapter that extracts
+    vllm_right_brain: str = "right_brain"  #: the adapter that talks
 
     teacher_gguf: str = ""  #: path of a model in this process as the teacher
     #: of an OpenAI-compatible endpoint as the teacher; with neither, the built-in one
@@ -106,6 +115,10 @@ class Settings(BaseSettings):
     @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def adapters_dir(self) -> Path:
+        return self.model_dir / "adapters"
 
     @property
     def gguf_dir(self) -> Path:

@@ -37,4 +37,5 @@ class Elder:
     language: str  #: "zh" or "en": of the conversation
     base_model: str  #: key in the registry; "" for the one that fits the language
     created_at: datetime
+    engine: str = ""  #: which serves what is trained from now on; "" for the configured one
     consent: Consent | None = None  #: None: not given, or withdrawn

@@ -9,6 +9,7 @@
     │   │   ├── ContextTooLong      a question with its history and memories
     │   │   ├── Unsupported         a parameter of OpenAI's interface
     │   │   ├── TooManyFiles
+    │   │   ├── WrongBase           an engine serves another base model
     │   │   └── TooFewMemories
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
@@ -31,6 +32,7 @@
     │   │   ├── ConversionMismatch
     │   │   └── StageKeepsDying
     │   ├── ConsentMissing                                                       HTTP 403
+    │   ├── EngineNotConfigured     an engine that an elder or a version names       HTTP 503
     │   ├── TeacherMisconfigured    its address, key, model or credit
     │   ├── TeacherRefused          one task, for what is in it
     │   ├── BudgetSpent             of one job, for its teacher
@@ -121,6 +123,13 @@ class ContextTooLong(BadInput):
 
     code = "context_too_long"
     zh = "这段对话超过了模型能读的 {limit} 个词元。请缩短问题，或开始新的对话。"
+
+
+class WrongBase(BadInput):
+    """The engine {engine} serves {base} only, and this elder is trained on {asked}: choose another engine or base."""
+
+    code = "wrong_base"
+    zh = "引擎 {engine} 只服务于 {base}，而这位老人的模型基于 {asked}：请改用另一个引擎或基础模型。"
 
 
 class TooFewMemories(BadInput):
@@ -300,6 +309,14 @@ class ConsentMissing(Permanent):
     code = "consent_missing"
     zh = "本机之外的教师模型会读到老人 {elder} 讲的话。请先记录老人的同意：heirloom elder consent {elder}"
     status = 403
+
+
+class EngineNotConfigured(Permanent):
+    """The engine {engine} is not configured here. Set {setting}, or choose another engine and train again."""
+
+    code = "engine_not_configured"
+    zh = "这里没有配置引擎 {engine}。请设置 {setting}，或改用另一个引擎并重新训练。"
+    status = 503
 
 
 class TeacherMisconfigured(Permanent):

@@ -319,12 +319,13 @@ PIPELINE: tuple[Stage, ...] = (
     Stage(
         name="publish",
         queue=Queue.CPU,
-        reads=("convert_gguf", "evaluate", "collect_memories"),
+        reads=("convert_gguf", "evaluate", "collect_memories", "train_dpo"),
         makes=Publication,
-        run=lambda desk, gguf, report, memories: publish(
+        run=lambda desk, gguf, report, memories, adapter: publish(
             gguf,
             report,
             memories,
+            adapter,
             tenant=desk.tenant,
             elder=desk.elder,
             job=desk.job,

@@ -66,6 +66,9 @@ class Elders(Protocol):
     def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
         """None withdraws it. Raises ElderNotFound."""
 
+    def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
+        """Empty for the configured one. Raises ElderNotFound."""
+
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
         """All or none; the same question and answer again is not added. Returns how many were new."""
 
@@ -413,15 +416,25 @@ class Ending:
 
 
 class Engine(Protocol):
-    """What serves an elder's model. `name` is "llama_cpp" or "ollama"."""
+    """What serves an elder's model. `name` is "llama_cpp", "ollama" or "vllm"."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def serves_adapters(self) -> bool:
+        """Whether a version may be an adapter's GGUF, which it puts on the base that it knows by `version.base`."""
+
     def check(self) -> None:
         """Raises EngineUnavailable."""
 
-    def register(self, version: ModelVersion, gguf: Path) -> None:
-        """Make `version.tag` answerable; again is harmless. Raises EngineUnavailable."""
+    def register(
+        self, version: ModelVersion, gguf: Path, *, adapter: Path | None = None, say: Callable[[str], None] = ...
+    ) -> None:
+        """Make `version.tag` answerable; again is harmless. Raises EngineUnavailable, StageFailed.
+
+        `adapter`: the folder of the peft adapter that the GGUF was made from, for an engine that serves that instead.
+        `say(status)`: what the engine is doing, in its own words; what it raises ends the registration.
+        """
 
     def has(self, version: ModelVersion) -> bool:
         """Whether `version.tag` is answerable. Raises EngineUnavailable."""
@@ -434,8 +447,21 @@ class Engine(Protocol):
         Closing it stops the generation.
         """
 
-    def delete(self, version: ModelVersion) -> None:
-        """Forget it; one that is not there is forgotten already."""
+    def activate(self, version: ModelVersion) -> None:
+        """The version is the one in use: whoever asks the engine for the elder's bare name gets it. Raises
+        EngineUnavailable."""
+
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
+        """Forget it; one that is not there is forgotten already. Answers that it is giving break off, or not `at_once`
+        end first where the engine can tell."""
+
+
+class Engines(Engine, Protocol):
+    """All that are configured. A version is answered by the one that it was registered with."""
+
+    def preferring(self, name: str, *, base: str = "") -> Engine:
+        """The same, and new versions, made from the base model `base`, are registered with the engine `name`; "" for
+        the configured one. Raises EngineNotConfigured, WrongBase."""
 
 
 class BaseModels(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING
 
-from kernel.errors import EngineUnavailable, ModelNotFound
+from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound
 from kernel.gate import Shortfall, regressed, shortfall
 from kernel.ids import ElderId, JobId, TenantId, model_name
 from kernel.memory import Memories, memories_digest
@@ -21,10 +21,13 @@ from kernel.prompt import Prompts, chat_prompt, system_prompt
 from kernel.version import ModelVersion
 
 if TYPE_CHECKING:
-    from kernel.adapter import Gguf
+    from kernel.adapter import Adapter, Gguf
     from kernel.evaluation import Report
     from kernel.ports import Clock, Engine, Versions
     from kernel.ports import Report as Progress
+
+
+_REGISTERING = 0.1  #: of the stage done while the engine gets the model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +44,7 @@ def publish(
     gguf: Gguf,
     report: Report,
     memories: Memories,
+    adapter: Adapter,
     *,
     tenant: TenantId,
     elder: ElderId,
@@ -87,8 +91,11 @@ def publish(
             is_active=False,
         )
         versions.add(tenant, version)
-    engine.register(version, gguf.path)
+    engine.register(
+        version, gguf.path, adapter=adapter.folder, say=lambda status: progress(_REGISTERING, engine=status)
+    )
     _ask_one_question(version, memories, prompts[memories.language], engine)
+    engine.activate(version)
     versions.activate(tenant, elder, version.number)
     before = [one for one in earlier if one.number != version.number]
     _forget(sorted(before, key=lambda one: not one.is_active)[1:], tenant=tenant, engine=engine, versions=versions)
@@ -112,7 +119,7 @@ def _forget(old: Sequence[ModelVersion], *, tenant: TenantId, engine: Engine, ve
     for version in old:
         try:
             engine.delete(version)
-        except EngineUnavailable:
+        except (EngineUnavailable, EngineNotConfigured):
             continue
         versions.remove(tenant, version.elder, version.number)
 

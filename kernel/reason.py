@@ -99,6 +99,20 @@ _CHINESE = {
     "Is a directory": "这是一个文件夹",
     "Not a directory": "路径中有一项不是文件夹",
     "No space left on device": "磁盘空间不足",
+    "this Ollama takes no adapter on this base; keep merged weights instead": (
+        "这个 Ollama 不接受用于该基础模型的适配器；请改为保存合并后的模型"
+    ),
+    "vLLM serves LoRA adapters, and there is none of this model": "vLLM 提供 LoRA 适配器，而这个模型没有适配器",
+    "vLLM did not take the adapter: {words}": "vLLM 没有接受适配器：{words}",
+    "vLLM sees no adapter at {path}; check {name}": "vLLM 在 {path} 看不到适配器，请检查 {name}",
+    "it does not take the adapter of {model} any more: {words}": "它不再接受 {model} 的适配器：{words}",
+    "it did not let {model} go: {words}": "它没有释放 {model}：{words}",
+    "{path} cannot be removed": "无法删除 {path}",
+    "it loads no adapters; start its server with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True": (
+        "它不加载适配器；请用 VLLM_ALLOW_RUNTIME_LORA_UPDATING=True 启动它的服务器"
+    ),
+    "it broke down; start its server again": "它已崩溃，请重新启动它的服务器",
+    "it has no adapter {model}; put its folder beside the others": "它没有适配器 {model}；请把它放到其他适配器旁边",
     # base models
     "Put its transformers folder at {source}.": "请把它的 transformers 文件夹放到 {source}。",
     "Install it: pip install {name}": "请安装：pip install {name}",
@@ -146,7 +160,7 @@ _CHINESE = {
     "{path} was refused (HTTP {status})": "请求 {path} 被拒绝（HTTP {status}）",
     "it did not answer in time": "响应超时",
     "no connection to its server": "无法连接它的服务器",
-    "its server said something that is not Ollama's API": "对方的回应不是 Ollama 的接口格式",
+    "its server said something that is not {model}'s API": "对方的回应不是 {model} 的接口格式",
     "the model could not be made: {words}": "无法创建模型：{words}",
     "it did not finish making the model": "没有完成模型的创建",
     "it did not keep the model as it was made": "保存的模型与创建时不一致",

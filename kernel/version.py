@@ -15,7 +15,7 @@ class ModelVersion:
     name: ModelName  #: "afs_elder_…"; with Ollama the model is `{name}:v{number}`
     key: str  #: the publish artefact's key: the same inputs are the same version
     job: JobId
-    engine: str  #: "llama_cpp" or "ollama"
+    engine: str  #: that it was registered with, and that answers: "llama_cpp", "ollama" or "vllm"
     base: str
     quantisation: str
     size_bytes: int

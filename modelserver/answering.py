@@ -3,7 +3,7 @@
 Every route that chats prepares, begins and closes in the same way; only the frames differ.
 """
 
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -16,6 +16,7 @@ from kernel.ports import ChatOptions, Ending
 from kernel.prompt import Prompts, chat_prompt
 from kernel.sample import Message
 from kernel.version import ModelVersion
+from modelserver.interruption import interruptibly
 from modelserver.schemas import ChatIn
 from modelserver.services import Services
 
@@ -83,6 +84,25 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     )
 
 
+async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
+    """The pieces, each computed in a thread. However it ends, the engine's iterator is closed: nothing is generated
+    for a reader who has gone. To be closed by the task that reads it, as the turnstile's place is that task's.
+    """
+
+    def stop() -> None:
+        close(answering.pieces)
+
+    try:
+        async with services.turnstile.passed(tenant):
+            await interruptibly(lambda: begin(services, answering), interrupt=stop)
+            while answering.piece is not None:
+                yield answering.piece
+                await interruptibly(lambda: advance(answering), interrupt=stop)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(stop)
+
+
 def begin(services: Services, answering: Answering) -> None:
     """Up to the first piece: what does not fit into the model is asked again with less before it."""
     if answering.asked.refusal:
@@ -90,9 +110,9 @@ def begin(services: Services, answering: Answering) -> None:
         return
     while True:
         asked = answering.asked
-        answering.pieces = _told(answering, services.engine.chat(asked.version, asked.messages, asked.options))
+        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
         try:
-            answering.piece = next(answering.pieces, None)
+            advance(answering)
             return
         except ContextTooLong:
             shorter = asked.shorter()
@@ -101,26 +121,14 @@ def begin(services: Services, answering: Answering) -> None:
             answering.asked = shorter
 
 
+def advance(answering: Answering) -> None:
+    try:
+        answering.piece = next(answering.pieces)
+    except StopIteration as end:
+        answering.piece, answering.ending = None, end.value
+
+
 def close(pieces: Iterator[str]) -> None:
     close = getattr(pieces, "close", None)
     if close:
         close()
-
-
-async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
-    """The pieces, each computed in a thread. However it ends, the engine's iterator is closed: nothing is generated
-    for a reader who has gone. To be closed by the task that reads it, as the turnstile's place is that task's.
-    """
-    try:
-        async with services.turnstile.passed(tenant):
-            await run_in_threadpool(begin, services, answering)
-            while answering.piece is not None:
-                yield answering.piece
-                answering.piece = await run_in_threadpool(next, answering.pieces, None)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(close, answering.pieces)
-
-
-def _told(answering: Answering, pieces: Generator[str, None, Ending | None]) -> Iterator[str]:
-    answering.ending = yield from pieces

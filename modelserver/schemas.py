@@ -19,6 +19,11 @@ class NewElder(_Body):
     name: Name
     language: Literal["zh", "en"] = "zh"
     base_model: str = ""  #: "" for the one that fits the language
+    engine: str = ""  #: "" for the configured one
+
+
+class ChosenEngine(_Body):
+    engine: str  #: "llama_cpp", "ollama" or "vllm", where it is configured; "" for the configured one
 
 
 class NewConsent(_Body):
@@ -35,6 +40,7 @@ class ElderOut(BaseModel):
     name: str
     language: str
     base_model: str
+    engine: str
     answers: int
     consent: ConsentOut | None  #: to a teacher model outside this machine
     job_id: str | None  #: of the training that is under way

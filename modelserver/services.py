@@ -10,7 +10,7 @@ from adapters.artifacts import ArtifactStore, Place
 from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
-from adapters.engines import open_engine
+from adapters.engines import open_engines
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.left_brains import LeftBrains
 from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
@@ -33,7 +33,7 @@ from kernel.ports import (
     Doorbell,
     Elders,
     Embedder,
-    Engine,
+    Engines,
     EntityFinder,
     Families,
     Feedbacks,
@@ -70,7 +70,7 @@ class Services:
     versions: Versions
     artifacts: ArtifactStore
     doorbell: Doorbell
-    engine: Engine
+    engine: Engines
     index: VectorIndex
     embedder: Embedder  #: not the index's own: no chat waits behind a client's long list
     reranker: Reranker
@@ -149,14 +149,8 @@ def open_services(settings: Settings) -> Services:
     doorbell = CeleryDoorbell(celery_app(settings.redis_url))
     chroma = urlsplit(settings.chroma_url)
     index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, E5Embedder())
-    engine = open_engine(
-        ollama_host=settings.ollama_host,
-        gguf_dir=settings.gguf_dir,
-        threads=settings.threads,
-        context_tokens=settings.context_tokens,
-        max_loaded=settings.max_loaded_models,
-    )
     config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
+    engine = open_engines(settings, config)
     return Services(
         settings=settings,
         config=config,

@@ -61,13 +61,16 @@ def start_training(
 def check_training(
     services: Services, tenant: TenantId, elder: Elder, answers: Sequence[Answer], *, brain: Brain = Brain.RIGHT
 ) -> None:
-    """Raises TooFewMemories, ConsentMissing."""
+    """Raises TooFewMemories, ConsentMissing, or what is wrong with the engine that is to serve the elder."""
     have = len(collect_memories(answers, elder_name=elder.name, language=elder.language).items)
     need = services.settings.min_memories
     if have < need:
         raise TooFewMemories(have=have, need=need, missing=need - have)
     if _asks_elsewhere(services, tenant, elder.id, brain) and elder.consent is None:
         raise ConsentMissing(elder=elder.id)
+    if brain is Brain.RIGHT:
+        base = services.config.get_current_model(elder.language, wanted=elder.base_model)
+        services.engine.preferring(elder.engine, base=base.key)
 
 
 def has_retired(services: Services, tenant: TenantId, elder: ElderId) -> bool:

@@ -1,10 +1,13 @@
 """What the engines' tests share: a real small GGUF, and versions that are made in one line."""
 
 import importlib.util
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy
 from gguf import GGUFWriter
+from safetensors.numpy import save_file
 
 from adapters.gguf_file import read_gguf
 from kernel.ids import ElderId, JobId, TenantId, model_name
@@ -22,6 +25,9 @@ def smollm2() -> Path:
     return gguf
 
 
+BASES = {"smollm2-135m": smollm2()}
+
+
 def header_only(path: Path) -> Path:
     """A GGUF with SmolLM2's chat template and no weights: enough for what only registers."""
     writer = GGUFWriter(path, "llama")
@@ -36,6 +42,42 @@ def header_only(path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def lora_gguf(path: Path, *, seed: int = 1) -> Path:
+    """A real LoRA adapter on SmolLM2: random, and strong enough that answers are others."""
+    random = numpy.random.default_rng(seed)
+    writer = GGUFWriter(path, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for layer in range(30):
+        for half, shape in (("a", (4, 576)), ("b", (576, 4))):
+            weights = random.normal(0, 0.05, shape).astype(numpy.float32)
+            writer.add_tensor(f"blk.{layer}.attn_q.weight.lora_{half}", weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def peft_adapter(folder: Path, *, seed: int = 1, rank: int = 4, strength: float = 0.05) -> Path:
+    """A peft adapter on SmolLM2, as training leaves it: random, and strong enough that answers are others."""
+    random = numpy.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": ["o_proj"], "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "training_args.bin").write_bytes(b"not for vLLM")
+    weights = {
+        f"base_model.model.model.layers.{layer}.self_attn.o_proj.lora_{half}.weight": random.normal(
+            0, strength, shape
+        ).astype(numpy.float32)
+        for layer in range(30)
+        for half, shape in (("A", (rank, 576)), ("B", (576, rank)))
+    }
+    save_file(weights, folder / "adapter_model.safetensors")
+    return folder
 
 
 def a_version(number: int = 1, *, elder: str = "LXM19380312F", engine: str = "ollama") -> ModelVersion:

@@ -71,6 +71,9 @@ class MemoryElders:
     def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
         self._elders[tenant, elder] = replace(self.get(tenant, elder), consent=consent)
 
+    def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
+        self._elders[tenant, elder] = replace(self.get(tenant, elder), engine=engine)
+
     def all(self, tenant: TenantId) -> list[Elder]:
         return [one for (owner, _), one in self._elders.items() if owner == tenant]
 

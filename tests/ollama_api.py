@@ -1,9 +1,10 @@
 """What Ollama answers on each path, and what it refuses, in its own words.
 
 Statuses, shapes and error texts are those of ollama/ollama, server/routes.go, server/create.go and
-types/model/name.go (2026). Three surprise: a missing blob called *.gguf is an error in mid-stream under HTTP
-200, adapters are refused altogether, and unknown JSON fields pass while known ones of a wrong type do not.
-The text for a file without the magic could not be confirmed.
+types/model/name.go (2026). Four surprise: a missing blob called *.gguf is an error in mid-stream under HTTP
+200; before 0.34 a failed `from` is an error line and then a success; from 0.34 on adapters are refused
+altogether; and unknown JSON fields pass while known ones of a wrong type do not. The text for a file without
+the magic could not be confirmed.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ from typing import Any
 
 import gguf
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tests.http_double import Refusal
 
 Answer = Callable[[str, dict[str, Any]], Iterable[str]]
 DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
@@ -46,6 +49,10 @@ class Faults:
     """Switch one on: what Ollama and the network do on a bad day."""
 
     create_fails_midway: bool = False  #: an error under HTTP 200, after the first status
+    create_stops_midway: bool = False  #: the stream ends before "success"
+    forgets_system: bool = False
+    embeds_nothing: bool = False  #: a chat model's llama-server runs without --embeddings
+    keeps_deleted: bool = False
     chat_fails_after: int | None = None  #: an error under HTTP 200, after so many pieces
     chat_drops_after: int | None = None  #: the connection is gone after so many pieces
     renders_otherwise: bool = False  #: as with a Go template of Ollama's own choice
@@ -57,13 +64,21 @@ class StoredModel:
     system: str
     template: str
     parameters: dict[str, Any]
+    adapter: str = ""  #: its digest
     made_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+    @property
+    def manifest_digest(self) -> str:
+        """The same layers are the same manifest, whatever its name."""
+        layers = json.dumps([self.digest, self.adapter, self.system, self.template, self.parameters], sort_keys=True)
+        return hashlib.sha256(layers.encode()).hexdigest()
 
 
 @dataclass(kw_only=True)
 class State:
     """What the server keeps. `answer(prompt, options)` gives the pieces of a reply."""
 
+    version: str
     blobs: Path
     answer: Answer
     models: dict[str, StoredModel] = field(default_factory=dict)
@@ -76,15 +91,12 @@ class State:
     def model(self, name: str) -> StoredModel | None:
         return self.models.get(_full_name(name))
 
-
-class Refusal(Exception):
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status, self.error = status, error
+    def is_before(self, version: str) -> bool:
+        return [int(part) for part in self.version.split(".")] < [int(part) for part in version.split(".")]
 
 
 def _version(state: State, body: dict[str, Any]) -> dict[str, Any]:
-    return {"version": "0.32.9"}
+    return {"version": state.version}
 
 
 def _tags(state: State, body: dict[str, Any]) -> dict[str, Any]:
@@ -128,12 +140,16 @@ def _delete(state: State, body: dict[str, Any]) -> None:
     name = str(body.get("model", ""))
     if not _is_name(name):
         raise Refusal(400, f'name "{name}" is invalid')
-    if state.models.pop(_full_name(name), None) is None:
+    if state.model(name) is None:
         raise Refusal(404, f"model '{name}' not found")
+    if not state.faults.keeps_deleted:
+        del state.models[_full_name(name)]
 
 
 def _embed(state: State, body: dict[str, Any]) -> dict[str, Any]:
     _find(state, body, empty="model is required")
+    if state.faults.embeds_nothing:
+        raise Refusal(501, "This server does not support embeddings. Start it with `--embeddings`")
     texts = body.get("input", [])
     texts = [texts] if isinstance(texts, str) else texts
     vectors = [[byte / 255 for byte in hashlib.sha256(text.encode()).digest()[:8]] for text in texts]
@@ -147,7 +163,7 @@ def _create(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dic
             raise Refusal(400, f"file path must be relative: {path}")
         if not DIGEST.fullmatch(digest):
             raise Refusal(400, f"invalid digest for {path}: invalid digest format")
-    if body.get("adapters"):
+    if body.get("adapters") and not state.is_before("0.34"):
         raise Refusal(400, "LoRA adapters are no longer supported")
     if not _is_name(body.get("model", "")):
         raise Refusal(400, "invalid model name")
@@ -178,8 +194,7 @@ def _kind_of(state: State, files: dict[str, str]) -> str:
 
 def _creating(state: State, body: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     if "from" in body:
-        yield {"status": "pulling manifest"}
-        yield {"error": "pull model manifest: file does not exist"}
+        yield from _from_a_name(state, body)
         return
     if "files" not in body:
         yield {"error": "neither 'from' or 'files' was specified", "status": 400}
@@ -191,22 +206,53 @@ def _creating(state: State, body: dict[str, Any], kind: str) -> Iterator[dict[st
     if state.faults.create_fails_midway:
         yield {"error": "write manifest: no space left on device"}
         return
+    if state.faults.create_stops_midway:
+        return
     (digest,) = body["files"].values()
+    if wrong := _wrong_blob(state, digest):
+        yield {"error": wrong}
+        return
+    adapters = list((body.get("adapters") or {}).values())
+    if len(adapters) > 1:
+        yield {"error": "only one adapter is currently supported", "status": 400}
+        return
+    for adapter in adapters:
+        yield {"status": "parsing GGUF"}
+        if wrong := _wrong_blob(state, adapter):
+            yield {"error": wrong, "status": 400}
+            return
+        yield {"status": f"using existing layer {adapter}"}
+    yield {"status": f"using existing layer {digest}"}
+    state.models[_full_name(body["model"])] = StoredModel(
+        digest=digest,
+        system="" if state.faults.forgets_system else body.get("system", ""),
+        template=body.get("template", "") or _chat_template(state.blob(digest)),
+        parameters=body.get("parameters", {}),
+        adapter="".join(adapters),
+    )
+    yield {"status": "writing manifest"}
+    yield {"status": "success"}
+
+
+def _from_a_name(state: State, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A model that is there is built upon; any other is looked for in the registry, which is out of reach."""
+    if base := state.model(body["from"]):
+        state.models[_full_name(body["model"])] = base
+    else:
+        yield {"status": "pulling manifest"}
+        yield {"error": "pull model manifest: file does not exist"}
+        if not state.is_before("0.34"):
+            return
+    yield {"status": "writing manifest"}
+    yield {"status": "success"}
+
+
+def _wrong_blob(state: State, digest: str) -> str:
     blob = state.blob(digest)
     if not blob.exists():
-        yield {"error": f"open {blob}: no such file or directory"}
-    elif blob.read_bytes()[:4] != b"GGUF":
-        yield {"error": "invalid file magic"}
-    else:
-        yield {"status": f"using existing layer {digest}"}
-        state.models[_full_name(body["model"])] = StoredModel(
-            digest=digest,
-            system=body.get("system", ""),
-            template=body.get("template", "") or _chat_template(blob),
-            parameters=body.get("parameters", {}),
-        )
-        yield {"status": "writing manifest"}
-        yield {"status": "success"}
+        return f"open {blob}: no such file or directory"
+    with blob.open("rb") as file:
+        return "" if file.read(4) == b"GGUF" else "invalid file magic"
 
 
 def _chat(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dict[str, Any]]:
@@ -217,6 +263,7 @@ def _chat(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dict[
         state.loaded.discard(name)
         return _part(body, "", done=True, done_reason="unload")
     options = model.parameters | body.get("options", {})
+    _check_keep_alive(body.get("keep_alive"))
     for key, value in options.items():
         if not isinstance(value, _OPTION_TYPES.get(key, object)):
             raise Refusal(500, f'option "{key}" must be of type {_OPTION_TYPES[key]}')
@@ -228,9 +275,15 @@ def _chat(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dict[
     prompt = _rendered(state, model, messages)
     if body.get("_debug_render_only"):
         return _part(body, "", done=False) | {"_debug_info": {"rendered_template": prompt}}
-    options |= {"digest": model.digest, "truncate": body.get("truncate", True)}
+    options |= {"digest": model.digest, "adapter": model.adapter, "truncate": body.get("truncate", True)}
     parts = _chatting(state, body, prompt, options)
     return parts if body.get("stream", True) else _last(parts)
+
+
+def _check_keep_alive(value: Any) -> None:
+    """Seconds as a number, or a Go duration; a number in quotes is neither."""
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?(\d+(\.\d+)?(ns|us|ms|s|m|h))+|0", value):
+        raise Refusal(400, f'time: missing unit in duration "{value}"')
 
 
 def _chatting(state: State, body: dict[str, Any], prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -307,7 +360,7 @@ def _listed(state: State, name: str) -> dict[str, Any]:
         "model": name,
         "modified_at": model.made_at,
         "size": state.blob(model.digest).stat().st_size,
-        "digest": model.digest.removeprefix("sha256:"),
+        "digest": model.manifest_digest,
         "details": _details(),
     }
 

@@ -13,7 +13,7 @@ from kernel.ports import (
     Clock,
     Elders,
     Embedder,
-    Engine,
+    Engines,
     Feedbacks,
     GoldenSets,
     GraphIndexer,
@@ -44,7 +44,7 @@ class DeskMaker:
     reranker: Reranker
     indexer: GraphIndexer
     trainer: Trainer
-    engine: Engine
+    engine: Engines
     bases: BaseModels
     check_memory: Callable[[Recipe], None]  #: raises NotEnoughMemory
     clock: Clock
@@ -75,7 +75,7 @@ class DeskMaker:
             reranker=self.reranker,
             indexer=self.indexer,
             trainer=self.trainer,
-            engine=self.engine,
+            engine=self.engine.preferring(elder.engine, base=base.key),
             versions=self.versions,
             clock=self.clock,
             key="",

@@ -11,7 +11,7 @@ from adapters.base_models import BaseModelStore
 from adapters.chroma import ChromaIndex
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
-from adapters.engines import open_engine
+from adapters.engines import open_engines
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
@@ -80,13 +80,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         reranker=QueryLikelihoodReranker(config.get_rerankers(), threads=settings.threads),
         indexer=GraphRagIndexer(),
         trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
-        engine=open_engine(
-            ollama_host=settings.ollama_host,
-            gguf_dir=settings.gguf_dir,
-            threads=settings.threads,
-            context_tokens=settings.context_tokens,
-            max_loaded=settings.max_loaded_models,
-        ),
+        engine=open_engines(settings, config),
         bases=BaseModelStore(llama_cpp_dir=settings.llama_cpp_dir),
         check_memory=check_memory,
         clock=utc_now,

@@ -33,6 +33,7 @@ from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
 from modelserver.cli.left_brain import show_left_brain
+from modelserver.cli.ollama_check import examine_ollama
 from modelserver.cli.stack import Stack, running_stack
 from modelserver.cli.tables import (
     answers_table,
@@ -223,9 +224,10 @@ def elder_add(
     name: Annotated[str, typer.Option("--name")] = "",
     language: Annotated[str, typer.Option("--language", help="en, zh")] = "",
     base: Annotated[str, typer.Option("--base")] = "",
+    engine: Annotated[str, typer.Option("--engine", help="llama_cpp, ollama, vllm")] = "",
 ) -> None:
     shell: Shell = context.obj
-    added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base)
+    added = shell.client().add_elder(elder, name or elder, language or shell.words.language, base, engine)
     told = added["base_model"] or shell.words("elder.default_base")
     shell.say("elder.added", elder=added["elder_id"], name=added["name"], base=told)
 
@@ -236,6 +238,17 @@ def elder_delete(context: typer.Context, elder: ElderArgument, yes: Sure = False
     _make_sure(shell, yes, "elder.really", elder=elder)
     gone = shell.client().delete_elder(elder)
     shell.say("elder.deleted", elder=elder, answers=gone["deleted_answers"], versions=gone["deleted_versions"])
+
+
+@elder_app.command("engine")
+def elder_engine(
+    context: typer.Context,
+    elder: ElderArgument,
+    engine: Annotated[str, typer.Argument(metavar="[llama_cpp|ollama|vllm]")] = "",
+) -> None:
+    shell: Shell = context.obj
+    chosen = shell.client().choose_engine(elder, engine)["engine"]
+    shell.say("elder.engine", elder=elder, engine=chosen or shell.words("elder.default_engine"))
 
 
 @elder_app.command("consent")
@@ -512,13 +525,14 @@ def base_prepare(context: typer.Context, name: str) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
+def doctor(context: typer.Context, ollama: Annotated[bool, typer.Option("--ollama")] = False) -> None:
     shell: Shell = context.obj
     table = Table()
     table.add_column(shell.words("table.part"))
     table.add_column("")
     table.add_column(shell.words("table.found"), overflow="fold")
-    findings = list(examine(shell.settings, shell.words))
+    looked = examine_ollama if ollama else examine
+    findings = list(looked(shell.settings, shell.words))
     for finding in findings:
         mark = "[green]✓" if finding.is_ok else "[red]✗" if finding.is_needed else "[yellow]–"
         table.add_row(finding.part, mark, escape(finding.found))

@@ -42,9 +42,12 @@ class Client:
 
     # ---- elders ---------------------------------------------------------------------------------------
 
-    def add_elder(self, elder: str, name: str, language: str, base_model: str = "") -> Json:
-        body = {"elder_id": elder, "name": name, "language": language}
-        return self._call("POST", "/elders", json=body | ({"base_model": base_model} if base_model else {}))
+    def add_elder(self, elder: str, name: str, language: str, base_model: str = "", engine: str = "") -> Json:
+        body = {"elder_id": elder, "name": name, "language": language, "base_model": base_model, "engine": engine}
+        return self._call("POST", "/elders", json={key: value for key, value in body.items() if value})
+
+    def choose_engine(self, elder: str, engine: str) -> Json:
+        return self._call("PUT", f"/elders/{_id(elder)}/engine", json={"engine": engine})
 
     def elders(self) -> list[Json]:
         return list(self._call("GET", "/elders")["elders"])

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 
 from adapters.converter import is_prepared
 from adapters.teachers import open_teacher
+from adapters.vllm import VllmEngine
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.errors import HeirloomError
@@ -194,6 +195,8 @@ def _servers(settings: Settings, words: Words) -> Iterator[Finding]:
         yield _server(words, "Ollama", variable="OLLAMA_HOST", wanted=wanted, embedded="", ask=_ollama_version)
     else:
         yield Finding(part="Ollama", found=words("doctor.engine_embedded"), is_needed=False)
+    if settings.vllm_url:
+        yield _vllm(settings, words)
     yield _teacher(settings, words)
     yield _api(settings.api_url or running.get("url") or settings.url, words)
 
@@ -210,6 +213,16 @@ def _server(
     if version:
         return Finding(part=name, found=words("doctor.embedded_running", version=version))
     return Finding(part=name, found=words("doctor.embedded"))
+
+
+def _vllm(settings: Settings, words: Words) -> Finding:
+    engine = VllmEngine(settings.vllm_url, key=settings.vllm_key, folder=settings.adapters_dir)
+    with closing(engine):
+        try:
+            engine.check()
+        except HeirloomError as error:
+            return Finding(part="vLLM", found=error.message(words.language), is_ok=False)
+        return Finding(part="vLLM", found=words("doctor.vllm_ok", url=_public(settings.vllm_url)))
 
 
 def _teacher(settings: Settings, words: Words) -> Finding:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
-import anyio
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -13,7 +13,7 @@ from kernel.conversation import Turn
 from kernel.errors import HeirloomError, StoreUnavailable
 from kernel.evidence import evidence_of
 from kernel.ids import TenantId
-from modelserver.answering import BY_AI, Answering, Asked, begin, close, prepare
+from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream
 from modelserver.problems import language_of
@@ -44,8 +44,8 @@ async def chat(
     response.headers.update(BY_AI)
     async with services.turnstile.passed(tenant):
         ready = await run_in_threadpool(_ready, services, tenant, said)
-        if not said.stream:
-            return await run_in_threadpool(_answer, services, ready)
+    if not said.stream:
+        return await _answer(services, tenant, ready)
     return EventStream(_stream(services, tenant, ready, language_of(request)), headers=BY_AI)
 
 
@@ -54,10 +54,11 @@ def _ready(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
     return _Chat(asked=prepare(services, tenant, said), thread=thread)
 
 
-def _answer(services: Services, ready: _Chat) -> ChatOut:
+async def _answer(services: Services, tenant: TenantId, ready: _Chat) -> ChatOut:
     answering = Answering(ready.asked)
-    begin(services, answering)
-    return _said(services, ready.thread, answering.asked, "".join([answering.piece or "", *answering.pieces]).strip())
+    async with aclosing(spoken(services, tenant, answering)) as pieces:
+        text = "".join([piece async for piece in pieces])
+    return await run_in_threadpool(_said, services, ready.thread, answering.asked, text.strip())
 
 
 def _said(services: Services, thread: Thread | None, asked: Asked, text: str) -> ChatOut:
@@ -92,25 +93,19 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
 
 
 async def _stream(services: Services, tenant: TenantId, ready: _Chat, language: str) -> AsyncGenerator[str]:
-    """A reader who goes away stops the generation: the engine's iterator is closed, whatever happens."""
     yield _frame("memories", {"memory_ids": [memory.id for memory in ready.asked.memories]})
     answering = Answering(ready.asked)
     said: list[str] = []
     try:
-        async with services.turnstile.passed(tenant):
-            await run_in_threadpool(begin, services, answering)
-            while answering.piece is not None:
-                said.append(answering.piece)
-                yield _frame("token", {"text": answering.piece})
-                answering.piece = await run_in_threadpool(next, answering.pieces, None)
-            text = "".join(said).strip()
-            done = await run_in_threadpool(_said, services, ready.thread, answering.asked, text)
-            yield _frame("done", done.model_dump())
+        async with aclosing(spoken(services, tenant, answering)) as pieces:
+            async for piece in pieces:
+                said.append(piece)
+                yield _frame("token", {"text": piece})
+        text = "".join(said).strip()
+        done = await run_in_threadpool(_said, services, ready.thread, answering.asked, text)
+        yield _frame("done", done.model_dump())
     except HeirloomError as error:
         yield _frame("error", {"code": error.code, "message": error.message(language)})
-    finally:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(close, answering.pieces)
 
 
 def _frame(kind: str, data: dict[str, object]) -> str:

@@ -19,6 +19,7 @@ from modelserver.schemas import (
     AnswerDeleted,
     AnswerOut,
     AnswersOut,
+    ChosenEngine,
     ConsentOut,
     ElderDeleted,
     ElderOut,
@@ -44,13 +45,15 @@ _STILL_KNOWN = {
 
 @router.post("", status_code=201)
 def create_elder(new: NewElder, services: Provided, tenant: Family) -> ElderOut:
-    if new.base_model:
-        services.config.get_base_model(new.base_model)
+    base = services.config.get_current_model(new.language, wanted=new.base_model)
+    if new.engine:
+        services.engine.preferring(new.engine, base=base.key)
     elder = Elder(
         id=elder_id(new.elder_id),
         name=new.name,
         language=new.language,
         base_model=new.base_model,
+        engine=new.engine,
         created_at=services.clock(),
     )
     services.elders.add(tenant, elder)
@@ -81,6 +84,16 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
     return ElderDeleted(
         elder_id=known, deleted_answers=gone.answers, deleted_versions=gone.versions, deleted_jobs=gone.jobs
     )
+
+
+@router.put("/{elder}/engine")
+def choose_engine(elder: str, chosen: ChosenEngine, services: Provided, tenant: Family) -> ElderOut:
+    """Which engine serves what is trained from now on; what was trained before is answered by the one that has it."""
+    known = services.elders.get(tenant, elder_id(elder))
+    base = services.config.get_current_model(known.language, wanted=known.base_model)
+    services.engine.preferring(chosen.engine, base=base.key)
+    services.elders.set_engine(tenant, known.id, chosen.engine)
+    return _out(services, tenant, services.elders.get(tenant, known.id))
 
 
 @router.put("/{elder}/consent")
@@ -211,6 +224,7 @@ def _out(services: Services, tenant: TenantId, elder: Elder) -> ElderOut:
         name=elder.name,
         language=elder.language,
         base_model=elder.base_model,
+        engine=elder.engine,
         answers=services.elders.count_answers(tenant, elder.id),
         consent=ConsentOut(by=elder.consent.by, at=elder.consent.at) if elder.consent else None,
         job_id=live.id if live else None,

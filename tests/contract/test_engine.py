@@ -1,51 +1,66 @@
-"""What every engine promises; a real SmolLM2 answers behind both of them."""
+"""What every engine promises; a real SmolLM2 answers behind each of them."""
 
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from adapters.llama_cpp import LlamaCppEngine
 from adapters.ollama import OllamaEngine
+from adapters.vllm import VllmEngine
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed
 from kernel.ports import ChatOptions, Engine
-from tests.engine_fixtures import a_version, ask, smollm2
+from tests.engine_fixtures import BASES, a_version, ask, peft_adapter, smollm2
 from tests.ollama_double import OllamaDouble
+from tests.vllm_double import KEY, VllmDouble
 
 GREEDY = ChatOptions(temperature=0.0, max_tokens=12)
 TALE = ChatOptions(temperature=0.0, max_tokens=400)
 CONTEXT_TOKENS = 512
 
 
-@pytest.fixture(scope="module", params=["llama_cpp", "ollama"])
+@pytest.fixture(scope="module", params=["llama_cpp", "ollama", "vllm"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One for the module: what a test leaves behind is under an elder of its own."""
+    folder = tmp_path_factory.mktemp(request.param)
     if request.param == "llama_cpp":
-        folder = tmp_path_factory.mktemp("gguf")
-        embedded = LlamaCppEngine(folder, threads=1, context_tokens=CONTEXT_TOKENS)
-        yield embedded
-        embedded.close()
-        return
-    with OllamaDouble() as double:
-        served = OllamaEngine(double.url, context_tokens=CONTEXT_TOKENS)
-        yield served
-        served.close()
+        with closing(LlamaCppEngine(folder, threads=1, context_tokens=CONTEXT_TOKENS)) as embedded:
+            yield embedded
+    elif request.param == "ollama":
+        with (
+            OllamaDouble() as double,
+            closing(OllamaEngine(double.url, bases=BASES, context_tokens=CONTEXT_TOKENS)) as served,
+        ):
+            yield served
+    else:
+        with (
+            VllmDouble(max_model_len=CONTEXT_TOKENS) as vllm,
+            closing(VllmEngine(vllm.url, key=KEY, folder=folder)) as served_by_vllm,
+        ):
+            yield served_by_vllm
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of no strength: an engine that serves the adapter answers as one that serves the GGUF."""
+    return peft_adapter(tmp_path_factory.mktemp("peft") / "adapter", strength=0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered(engine: Engine) -> None:
+def registered(engine: Engine, adapter: Path) -> None:
     for number in (1, 2):
-        engine.register(a_version(number), smollm2())
+        engine.register(a_version(number), smollm2(), adapter=adapter)
 
 
 def test_it_says_that_it_is_well(engine: Engine) -> None:
     engine.check()
 
 
-def test_registering_again_is_harmless(engine: Engine) -> None:
-    engine.register(a_version(1), smollm2())
+def test_registering_again_is_harmless(engine: Engine, adapter: Path) -> None:
+    engine.register(a_version(1), smollm2(), adapter=adapter)
 
     assert engine.has(a_version(1))
     assert "".join(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
@@ -93,9 +108,16 @@ def test_a_version_that_was_never_registered_is_not_answered(engine: Engine) -> 
         next(iter(engine.chat(stranger, ask("Hello"), GREEDY)))
 
 
-def test_deleting_twice_is_harmless(engine: Engine) -> None:
+def test_the_version_in_use_may_be_said_again(engine: Engine) -> None:
+    engine.activate(a_version(1))
+    engine.activate(a_version(2))
+
+    assert engine.has(a_version(1)) and engine.has(a_version(2))
+
+
+def test_deleting_twice_is_harmless(engine: Engine, adapter: Path) -> None:
     goner = a_version(elder="GONER")
-    engine.register(goner, smollm2())
+    engine.register(goner, smollm2(), adapter=adapter)
 
     engine.delete(goner)
     engine.delete(goner)
@@ -105,30 +127,31 @@ def test_deleting_twice_is_harmless(engine: Engine) -> None:
         next(iter(engine.chat(goner, ask("Hello"), GREEDY)))
 
 
-def test_deleting_a_version_leaves_the_others(engine: Engine) -> None:
-    engine.register(a_version(3), smollm2())
+def test_deleting_a_version_leaves_the_others(engine: Engine, adapter: Path) -> None:
+    engine.register(a_version(3), smollm2(), adapter=adapter)
 
     engine.delete(a_version(3))
 
     assert engine.has(a_version(1))
 
 
-def test_what_is_no_gguf_is_not_registered(engine: Engine, tmp_path: Path) -> None:
+def test_what_is_no_model_is_not_registered(engine: Engine, tmp_path: Path) -> None:
     impostor = tmp_path / "model.gguf"
     impostor.write_bytes(b"MZ" + b"\0" * 4096)
 
-    with pytest.raises(StageFailed, match="not a whole GGUF"):
-        engine.register(a_version(elder="IMPOSTOR"), impostor)
+    with pytest.raises(StageFailed, match="publish"):
+        engine.register(a_version(elder="IMPOSTOR"), impostor, adapter=tmp_path)
 
     assert not engine.has(a_version(elder="IMPOSTOR"))
 
 
-def test_a_gguf_cut_off_in_its_header_is_not_registered(engine: Engine, tmp_path: Path) -> None:
+def test_half_a_model_is_not_registered(engine: Engine, tmp_path: Path) -> None:
     half = tmp_path / "model.gguf"
     half.write_bytes(smollm2().read_bytes()[:100_000])
+    (tmp_path / "adapter_config.json").write_text("{}")
 
-    with pytest.raises(StageFailed, match="not a whole GGUF"):
-        engine.register(a_version(elder="HALF"), half)
+    with pytest.raises(StageFailed, match="publish"):
+        engine.register(a_version(elder="HALF"), half, adapter=tmp_path)
 
 
 def test_a_conversation_beyond_the_context_is_refused_and_not_cut(engine: Engine) -> None:

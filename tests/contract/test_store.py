@@ -444,6 +444,16 @@ def test_a_reply_is_kept_once_and_found_by_its_elder_alone(stores: Stores) -> No
     assert stores.replies.calls(THEM, ELDER) == []
 
 
+def test_an_engine_is_chosen_for_one_elder_of_one_family(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
+    stores.elders.add(THEM, _elder())
+    stores.elders.set_engine(US, ELDER, "vllm")
+    assert stores.elders.get(US, ELDER).engine == "vllm"
+    assert stores.elders.get(THEM, ELDER).engine == ""
+    with pytest.raises(ElderNotFound):
+        stores.elders.set_engine(US, ElderId("nobody"), "vllm")
+
+
 def test_consent_is_given_and_withdrawn_for_one_elder_of_one_family(stores: Stores) -> None:
     stores.elders.add(US, _elder())
     stores.elders.add(THEM, _elder())

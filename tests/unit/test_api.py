@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from adapters.artifacts import ArtifactStore, Place
+from adapters.engines import Engines
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
@@ -79,7 +80,7 @@ class EchoEngine:
         self.asked.append(messages)
         yield from (piece + " " for piece in messages[-1].content.split())
 
-    def delete(self, version: ModelVersion) -> None:
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         self.deleted.append(version.tag)
 
 
@@ -111,7 +112,7 @@ class House:
             versions=MemoryVersions(),
             artifacts=ArtifactStore(folder / "artifacts"),
             doorbell=self.bell,
-            engine=self.engine,  # type: ignore[arg-type]
+            engine=Engines({"llama_cpp": self.engine}, name="llama_cpp"),  # type: ignore[dict-item]
             index=MemoryIndex(Letters()),
             embedder=Letters(),
             reranker=Reads(),

@@ -236,6 +236,19 @@ def test_import_sends_the_file_as_it_is_and_says_what_was_new(run: Run, tmp_path
     assert "1 new memories; E1 has 7 now." in out
 
 
+@pytest.mark.parametrize(("engine", "said"), [("vllm", "by: vllm"), ("", "by: the configured one")])
+def test_an_elders_engine_is_chosen_or_given_back(run: Run, engine: str, said: str) -> None:
+    sent: list[tuple[str, str, object]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path, json.loads(request.read())))
+        return httpx.Response(200, json={"engine": engine})
+
+    code, out, _ = run("elder", "engine", "E1", *([engine] if engine else []), handler=handler)
+    assert code == 0 and said in out
+    assert sent == [("PUT", "/elders/E1/engine", {"engine": engine})]
+
+
 def test_why_tells_the_memories_and_what_they_became(run: Run) -> None:
     origin = {
         "thing": {"kind": "sample", "id": "s_1", "text": "q -> a", "memory_ids": ["m_1"]},

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from adapters.doorbell import QUEUES
+from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+VLLM = SERVICES["vllm"]
 OURS = ("modelserver", "worker-cpu", "worker-gpu", "sweep")
 VARIABLES = {
     "OLLAMA_HOST",
@@ -76,7 +78,7 @@ def test_there_is_no_secret_in_it_and_each_must_be_given() -> None:
 def test_every_image_has_its_version() -> None:
     for name, service in SERVICES.items():
         _, _, tag = service["image"].partition(":")
-        assert re.match(r"\d+\.\d+", tag), name
+        assert re.match(r"v?\d+\.\d+", tag), name
 
 
 def test_what_is_started_exists() -> None:
@@ -107,10 +109,53 @@ def test_ollama_uses_the_template_of_the_gguf() -> None:
     assert SERVICES["ollama"]["environment"]["OLLAMA_GO_TEMPLATE"] == "0"
 
 
+def test_vllm_serves_adapters_that_are_loaded_while_it_runs() -> None:
+    arguments = dict(part.removeprefix("--").partition("=")[::2] for part in VLLM["command"][1:])
+    assert {"enable-lora", "max-loras", "max-lora-rank", "tensor-parallel-size"} <= set(arguments)
+    assert VLLM["environment"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    config = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
+    ranks = [int(config.get_lora_config(base.key)["rank"]) for base in config.get_base_models()]
+    assert max(ranks) <= int(arguments["max-lora-rank"])
+
+
+def test_vllm_sees_the_base_model_and_the_adapters_that_we_write() -> None:
+    folder = Path(VLLM["command"][0].partition("$")[0])
+    [(volume, mount, mode)] = [one.split(":") for one in VLLM["volumes"]]
+    assert (volume, mode) == ("models", "ro")
+    settings = Settings(model_dir=Path(mount))
+    environment = SERVICES["modelserver"]["environment"]
+    assert settings.adapters_dir == Path(environment["HEIRLOOM_VLLM_ADAPTERS_PATH"])
+    assert folder == settings.model_dir / "base"
+    served = next(part for part in VLLM["command"] if part.startswith("--served-model-name="))
+    assert (
+        served.partition("=")[2] == environment["HEIRLOOM_VLLM_BASE"] == VLLM["command"][0].removeprefix(f"{folder}/")
+    )
+
+
+def test_nobody_but_our_own_services_reaches_vllm_and_they_show_a_key() -> None:
+    assert COMPOSE["networks"]["vllm"] == {"internal": True}
+    assert VLLM["networks"] == ["vllm"] and "ports" not in VLLM
+    assert {name for name, service in SERVICES.items() if "vllm" in service.get("networks", [])} == {"vllm", *OURS}
+    assert VLLM["environment"]["VLLM_API_KEY"] == SERVICES["modelserver"]["environment"]["HEIRLOOM_VLLM_KEY"]
+    assert 'test -n "$$VLLM_API_KEY"' in VLLM["entrypoint"][2]
+
+
+def test_vllm_starts_only_where_it_is_asked_for() -> None:
+    assert VLLM["profiles"] == ["vllm"]
+    assert not any("vllm" in SERVICES[name]["depends_on"] for name in OURS)
+    assert SERVICES["modelserver"]["environment"]["HEIRLOOM_VLLM_URL"] == "${HEIRLOOM_VLLM_URL:-}"
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert "COMPOSE_PROFILES=vllm" in example and f"HEIRLOOM_VLLM_URL=http://vllm:{_port(VLLM)}" in example
+
+
 def test_the_gpu_is_for_the_gpu_queue() -> None:
     for name in OURS:
         devices = SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
         assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"])), name
+
+
+def _port(service: dict[str, Any]) -> str:
+    return str(next(part for part in service["command"] if part.startswith("--port="))).partition("=")[2]
 
 
 def _queues(command: list[str]) -> list[str]:

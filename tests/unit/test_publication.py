@@ -1,6 +1,6 @@
 """Publication: until the engine has answered with the new model, the version before goes on answering."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
-from kernel.adapter import Gguf
-from kernel.errors import EngineUnavailable
+from kernel.adapter import Adapter, Gguf
+from kernel.errors import EngineNotConfigured, EngineUnavailable, HeirloomError
 from kernel.evaluation import ARMS, ArmScore, Report
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Fact
@@ -30,11 +30,18 @@ class Engine:
 
     def __init__(self) -> None:
         self.held: set[str] = set()
-        self.is_down, self.is_stubborn, self.words = False, False, "In Dunmore."
+        self.is_down, self.words = False, "In Dunmore."
+        self.is_stubborn: HeirloomError | None = None
+        self.adapter: Path | None = None
+        self.in_use = ""
 
-    def register(self, version: ModelVersion, gguf: Path) -> None:
+    def register(
+        self, version: ModelVersion, gguf: Path, *, adapter: Path | None = None, say: Callable[[str], None]
+    ) -> None:
         if self.is_down:
             raise EngineUnavailable(engine="ollama", reason="no answer")
+        self.adapter = adapter
+        say("writing manifest")
         self.held.add(version.tag)
 
     def has(self, version: ModelVersion) -> bool:
@@ -43,9 +50,12 @@ class Engine:
     def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
         yield self.words
 
-    def delete(self, version: ModelVersion) -> None:
+    def activate(self, version: ModelVersion) -> None:
+        self.in_use = version.tag
+
+    def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         if self.is_stubborn:
-            raise EngineUnavailable(engine="ollama", reason="no answer")
+            raise self.is_stubborn
         self.held.discard(version.tag)
 
 
@@ -58,11 +68,13 @@ class Shelf:
         (folder / "model.gguf").write_bytes(b"GGUF")
 
     def publish(self, key: str, *, recall: float = 0.9) -> Publication:
+        self.facts.clear()
         arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, folder=self._folder),
             Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=()),
             MEMORIES,
+            Adapter(base="b", method="dpo", steps=1, loss=0.0, folder=self._folder / "adapter"),
             tenant=US,
             elder=ELDER,
             job=JobId("j"),
@@ -88,6 +100,13 @@ def test_versions_are_numbered_and_the_newest_is_active(shelf: Shelf) -> None:
     active = shelf.versions.active(US, ELDER)
     assert (active.number, active.system_prompt.startswith("You are Ann")) == (2, True)
     assert len(shelf.versions.of_elder(US, ELDER)) == 2
+
+
+def test_the_engine_gets_the_adapter_too_says_what_it_does_and_is_told_which_version_is_in_use(shelf: Shelf) -> None:
+    made = shelf.publish("a")
+    assert shelf.engine.adapter and shelf.engine.adapter.name == "adapter"
+    assert shelf.facts == {"engine": "writing manifest"}
+    assert shelf.engine.in_use == made.tag
 
 
 def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:
@@ -120,11 +139,20 @@ def test_the_version_before_is_kept_and_older_ones_leave_the_engine(shelf: Shelf
     assert shelf.numbers() == [4, 2]
 
 
-def test_an_old_version_that_the_engine_does_not_let_go_goes_after_the_next_publication(shelf: Shelf) -> None:
-    shelf.engine.is_stubborn = True
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineUnavailable(engine="ollama", reason="no answer"),
+        EngineNotConfigured(engine="ollama", setting="OLLAMA_HOST"),
+    ],
+)
+def test_an_old_version_that_the_engine_does_not_let_go_goes_after_the_next_publication(
+    shelf: Shelf, error: HeirloomError
+) -> None:
+    shelf.engine.is_stubborn = error
     assert [shelf.publish(key).number for key in "abc"] == [1, 2, 3]
     assert shelf.numbers() == [3, 2, 1]
-    shelf.engine.is_stubborn = False
+    shelf.engine.is_stubborn = None
     shelf.publish("d")
     assert shelf.numbers() == [4, 3] and len(shelf.engine.held) == 2
 

@@ -77,7 +77,7 @@ def _given() -> Iterator[str]:
                     name = ast.unparse(node.func).rpartition(".")[2]
                     is_error = name[:1].isupper() and name != "CliError"
                     values = [one.value for one in node.keywords if is_error and one.arg in _TOLD]
-                    values += node.args[:1] if name in ("_unavailable", "_cannot") else []
+                    values += node.args[:1] if name in ("_unavailable", "unavailable", "_cannot") else []
                     prefix = "llama.cpp could not " if name == "_cannot" else ""
                 elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in _TOLD:
                     values, prefix = [node.value], ""
