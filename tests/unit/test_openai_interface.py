@@ -56,7 +56,7 @@ def house(tmp_path: Path) -> House:
     house = House(tmp_path)
     engine = CountingEngine()
     house.engine = engine
-    object.__setattr__(house.services, "engine", engine)
+    object.__setattr__(house.services, "engine", Engines({"llama_cpp": engine}, name="llama_cpp"))  # type: ignore[dict-item]
     return house
 
 
