@@ -13,6 +13,7 @@ import uvicorn
 from openai import OpenAI
 
 from adapters.embedder import E5Embedder
+from adapters.engines import Engines
 from adapters.llama_cpp import LlamaCppEngine
 from adapters.local_model import LocalModel
 from kernel.ports import ChatOptions, Ending
@@ -53,7 +54,7 @@ class Watched:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     house, engine = House(folder), Watched(folder / "gguf")
-    object.__setattr__(house.services, "engine", engine)
+    object.__setattr__(house.services, "engine", Engines({"llama_cpp": engine}, name="llama_cpp"))
     object.__setattr__(house.services, "embedder", E5Embedder())
     house.elder()
     version = replace(house.publish(), system_prompt=SYSTEM, language="en")

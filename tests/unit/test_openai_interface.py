@@ -13,6 +13,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from adapters.engines import Engines
 from kernel.ids import ElderId, FileId, JobId, model_name
 from kernel.job import JobStatus
 from kernel.ports import ChatOptions, Ending
