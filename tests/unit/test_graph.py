@@ -15,7 +15,7 @@ from kernel.job import Fact
 from kernel.note import Note, Notes
 from kernel.ports import Report
 from kernel.timeline import Happening, find_happenings
-from tests.unit.test_extraction import note, told
+from tests.unit.test_entity_extraction import note, told
 from tests.unit.test_llm_teacher import Model, teacher
 
 M1, M2, M3 = MemoryId("m_1"), MemoryId("m_2"), MemoryId("m_3")

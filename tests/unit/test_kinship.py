@@ -9,7 +9,7 @@ from kernel.ids import MemoryId
 from kernel.kin import Said
 from kernel.kinship import Relative, kinship
 from kernel.note import Notes
-from tests.unit.test_extraction import note
+from tests.unit.test_entity_extraction import note
 
 PEOPLE = (
     "周德明",
