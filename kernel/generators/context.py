@@ -7,6 +7,7 @@ what the elder says is a quotation in either case.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from kernel.generators.draft import Draft
@@ -81,4 +82,5 @@ class ContextGenerator:
         note = self._notes.get(memory.id)
         if note is None or memory.language != self._memories.language:
             return ""
-        return next((one for one in note.keywords if one in memory.text and one not in note.dates), "")
+        found = next((one for one in note.keywords if one in memory.text and one not in note.dates), "")
+        return re.sub("^The ", "the ", found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kernel.generators.diversity import as_told
 from kernel.generators.draft import Draft
+from kernel.graph import EntityType
 from kernel.language import sentences
 from kernel.sample import Message
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kernel.wording import Wording
 
 _MOST_TOLD = 4  #: memories; who is in more of them is no subject of a talk
+_SAME = (EntityType.PERSON, EntityType.PLACE, EntityType.ORGANISATION)  #: in each memory the same one, unlike a thing
 
 
 class DialogueGenerator:
@@ -78,7 +80,7 @@ class DialogueGenerator:
     def _of_another(self, rng: random.Random) -> Iterator[tuple[tuple[Message, Message], str, Memory, str]]:
         """A memory of somebody; then another one."""
         for entity in self._graph.entities:
-            if not 1 < len(entity.memory_ids) <= _MOST_TOLD:
+            if entity.type not in _SAME or not 1 < len(entity.memory_ids) <= _MOST_TOLD:
                 continue
             named = [
                 memory

@@ -100,23 +100,25 @@ class DiversityDataGenerator:
 
     def _told(self, community: Community, rng: random.Random) -> list[tuple[str, Memory, str]]:
         """(name, memory, its sentence with the name), as many as one answer holds, three at most."""
+        members = [memory for memory in self._memories.items if memory.id in community.memory_ids]
+        whole = [(memory, sentence) for memory in members for sentence in sentences(memory.text)]
         found: list[tuple[str, Memory, str]] = []
         left = PART
         for title in rng.sample(community.titles, len(community.titles)):
             used = {memory.id for _, memory, _ in found}
-            for memory in self._memories.items:
-                sentence = next((one for one in sentences(memory.text) if title.casefold() in one.casefold()), "")
-                if sentence and memory.id in community.memory_ids and memory.id not in used and weight(sentence) < left:
+            for memory, sentence in whole:
+                if title.casefold() in sentence.casefold() and memory.id not in used and weight(sentence) < left:
                     found.append((as_told(title, sentence), memory, sentence))
                     left -= weight(sentence)
                     break
         return found[:3]
 
     def _unanswerable(self, rng: random.Random) -> Iterator[Draft]:
-        told = "\n".join(f"{memory.question}\n{memory.answer}" for memory in self._memories.items).casefold()
+        told = "\n".join(f"{memory.question}\n{memory.answer}" for memory in self._memories.items)
+        folded = told.casefold()
         people = [entity for entity in self._graph.entities if entity.type is EntityType.PERSON]
         for place, entity in enumerate(people):
-            ways = [way for telling, way in self._wording.beyond if telling not in told]
+            ways = [way for telling, way in self._wording.beyond if telling not in folded]
             if ways:
                 question = rng.choice(ways).format(self._wording.named(as_told(entity.title, told)))
                 yield Draft(kind="diversity_unanswerable", question=question, is_shown=place % 2 == 1)

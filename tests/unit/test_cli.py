@@ -22,6 +22,7 @@ from modelserver.cli.account import Account, find_account, keep_account, kept_ac
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
 from modelserver.cli.stack import settings_environment
+from modelserver.cli.tables import facts
 from modelserver.cli.words import CliError, Words, choose_language, read_sentences
 from tests.memory_store import MemoryFamilies
 
@@ -757,6 +758,13 @@ def _sse(*frames: tuple[str, dict[str, Any]]) -> str:
 
 def _blanks(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def test_what_was_made_of_the_memories_is_told_beside_its_stage() -> None:
+    counted = {"samples": 2521, "shown": 382, "refusals": 166, "dropped": 10}
+    stage = {"name": "make_samples", "state": "done", "seconds": 9.0, "facts": counted}
+    assert facts(stage, Words("en")) == "2521 samples (382 with memories, 166 refusals), 10 dropped"
+    assert "2521 条样本" in facts(stage, Words("zh"))
 
 
 def test_an_unknown_key_of_words_is_a_programmers_error() -> None:

@@ -10,6 +10,7 @@ from config.settings import ROOT, Settings
 from kernel.errors import BadId, BadInput, HeirloomError, JobRunning, by_code
 from kernel.ids import ElderId, JobId, JobRef, TenantId, elder_id, model_name
 from kernel.job import Brain
+from kernel.prompt import Role, system_prompt
 
 FILE = ROOT / "config" / "training_config.yaml"
 
@@ -59,6 +60,17 @@ def test_every_base_model_has_a_recipe_and_both_languages_have_the_same_prompts(
     for base in loader.get_base_models():
         assert loader.get_recipe(base, threads=1).sft.max_seq_length >= 256
     assert set(loader.get_prompts()) == {"en", "zh"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_of_the_seeds_prompts_is_there_by_name_and_names_the_elder(language: str) -> None:
+    text = (FILE.parent / "prompts" / f"{language}.yaml").read_text(encoding="utf-8")
+    prompts = _loader().get_prompts()[language]
+    roles: tuple[Role, ...] = ("memory", "context", "judge")
+    found = {system_prompt(prompts, "Agnes", role, is_reasoned=cot) for role in roles for cot in (False, True)}
+    assert len(found) == 6 and all("Agnes" in prompt for prompt in found)
+    for role in roles:
+        assert f"{role.upper()}_PROMPT:" in text and f"{role.upper()}_COT_PROMPT:" in text
 
 
 def test_a_secret_is_not_in_what_settings_print() -> None:

@@ -202,16 +202,18 @@ def test_a_question_is_kept_only_where_the_memory_may_answer_it() -> None:
             "Tell me.",
         ],
         "unanswered": ["What did your mother do?", "Who built your dad's boat?"],
+        "needs": ["I want to paint his boat. Which colour is right?", "I sail with Horace. What do I need?", "Boat?"],
     }
     [found] = think_of_questions(memories(), teacher=teacher(Model(lambda task: said)))
     assert found.answered == ("Who built your dad's boat?",)
     assert found.unanswered == ("What did your mother do?",)
+    assert found.needs == ("I want to paint his boat. Which colour is right?",)
 
 
 def test_the_built_in_teacher_and_a_model_that_cannot_leave_questions_to_the_phrasing() -> None:
     for one in (BuiltinTeacher(FINDER), teacher(Model(lambda task: TeacherGarbled(reason="an empty reply")))):
         [found] = think_of_questions(memories(), teacher=one)
-        assert (found.answered, found.unanswered) == ((), ())
+        assert (found.answered, found.unanswered, found.needs) == ((), (), ())
 
 
 def test_another_prompt_or_model_is_another_teacher() -> None:
@@ -243,7 +245,7 @@ def test_the_quote_counts_what_is_still_to_ask() -> None:
     write_notes(memories(BOAT, *songs), teacher=teacher(kept(model, replies)))
     assert quoted(memories(BOAT, *songs)).calls == 10 + 10 + 2 + 1 + 16, "the notes are asked"
     told = memories(BOAT, *songs)
-    model.replies = lambda task: {"answered": [], "unanswered": []}
+    model.replies = lambda task: {"answered": [], "unanswered": [], "needs": []}
     think_of_questions(told, teacher=teacher(kept(model, replies)))
     notes = write_notes(told, teacher=BuiltinTeacher(FINDER))
     model.replies = lambda task: {"entities": [], "relationships": []}
