@@ -102,6 +102,7 @@ class House:
             prompts={},
             answers=TOLD,
             probes=(),
+            feedback=(),
             teacher=self.teacher,
             judge=nothing,
             finder=Nobody(),
