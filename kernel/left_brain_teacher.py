@@ -1,7 +1,7 @@
 """The teacher that has retired: an elder's own left brain writes the notes, in process and without the long prompt.
 
-It is believed as far as any teacher: what the memory does not hold is not kept. Topics, biography and questions are the
-built-in teacher's.
+It is believed as far as any teacher: what the memory does not hold is not kept. Topics, biography, entities and
+questions are the built-in teacher's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kernel.grounding import grounded_note
 
 if TYPE_CHECKING:
     from kernel.bio import Bio
+    from kernel.entity_extraction import Reading
     from kernel.memory import Memories, Memory
     from kernel.note import Note, Notes
     from kernel.ports import EntityFinder, LanguageModel, Teacher
@@ -51,6 +52,9 @@ class LeftBrainTeacher:
         except (TeacherRefused, TeacherGarbled):
             return plain
         return grounded_note(told, memory, otherwise=plain, teacher=self._model.name, finder=self._finder)
+
+    def find_entities(self, note: Note, language: str) -> Reading:
+        return self._fallback.find_entities(note, language)
 
     def name_topic(self, notes: Sequence[Note], language: str) -> str:
         return self._fallback.name_topic(notes, language)

@@ -4,7 +4,7 @@ A stage weighs as many seconds as it took in the elder's last completed job of t
 it took on the sample elder (40 memories, SmolLM2-135M, two cores).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kernel.job import Brain, Job, JobStatus, Step, StepState
@@ -52,23 +52,17 @@ class Progress:
 class ProgressTracker:
     """Made for one elder; `past` are the elder's earlier jobs, newest first."""
 
-    def __init__(self, past: Sequence[Job] = (), *, brain: Brain = Brain.RIGHT) -> None:
-        done = next((job for job in past if job.brain is brain and job.status is JobStatus.COMPLETED), None)
-        measured = {
-            step.name: step.seconds
-            for step in (done.steps if done else ())
-            if step.state is StepState.DONE and step.seconds
-        }
-        self._seconds = TYPICAL_SECONDS[brain] | measured
+    def __init__(self, past: Sequence[Job] = ()) -> None:
+        self._seconds = {brain: TYPICAL_SECONDS[brain] | _measured(past, brain) for brain in Brain}
 
-    @property
-    def whole_seconds(self) -> float:
+    def whole_seconds(self, brain: Brain = Brain.RIGHT) -> float:
         """Of all stages, when none can be skipped."""
-        return sum(self._seconds.values())
+        return sum(self._seconds[brain].values())
 
     def progress(self, job: Job) -> Progress:
-        done = sum(self._seconds[step.name] * _fraction(step) for step in job.steps)
-        whole = sum(self._seconds[step.name] for step in job.steps)
+        seconds = self._seconds[job.brain]
+        done = sum(seconds[step.name] * _fraction(step) for step in job.steps)
+        whole = sum(seconds[step.name] for step in job.steps)
         training = _latest_with(job, "epochs")
         return Progress(
             percent=100 if job.status is JobStatus.COMPLETED else min(99, int(100 * done / whole)),
@@ -80,13 +74,20 @@ class ProgressTracker:
         )
 
     def _remaining(self, job: Job) -> float:
-        return round(sum(self._left(step) for step in job.steps), 1)
+        return round(sum(self._left(step, self._seconds[job.brain]) for step in job.steps), 1)
 
-    def _left(self, step: Step) -> float:
+    @staticmethod
+    def _left(step: Step, seconds: Mapping[str, float]) -> float:
         if step.is_over:
             return 0.0
         said = _number(step.facts.get("eta_seconds")) if step.state is StepState.RUNNING else None
-        return said if said is not None else self._seconds[step.name] * (1 - step.fraction)
+        return said if said is not None else seconds[step.name] * (1 - step.fraction)
+
+
+def _measured(past: Sequence[Job], brain: Brain) -> dict[str, float]:
+    done = next((job for job in past if job.brain is brain and job.status is JobStatus.COMPLETED), None)
+    steps = done.steps if done else ()
+    return {step.name: step.seconds for step in steps if step.state is StepState.DONE and step.seconds}
 
 
 def eta_words(seconds: float | None, language: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from kernel.elder import Elder
 from kernel.ids import model_name
-from kernel.job import Event, Job, JobStatus
+from kernel.job import Brain, Event, Job, JobStatus
 from kernel.progress_tracker import ProgressTracker
 from kernel.reason import STAGES
 from modelserver.openai.schemas import (
@@ -92,7 +92,8 @@ def checkpoint(job: Job) -> Checkpoint | None:
 
 
 def _tag(job: Job) -> str | None:
-    is_done = job.status is JobStatus.COMPLETED and job.version is not None
+    """A left brain is nobody to talk with."""
+    is_done = job.brain is Brain.RIGHT and job.status is JobStatus.COMPLETED and job.version is not None
     return f"{model_name(job.tenant, job.elder)}:v{job.version}" if is_done else None
 
 

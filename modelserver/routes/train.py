@@ -60,7 +60,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family, brai
         replies=services.replies,
         tenant=tenant,
         elder=known.id,
-        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id), brain=brain),
+        tracker=ProgressTracker(services.jobs.of_elder(tenant, known.id)),
         max_pairs=services.config.get_recipe(base, threads=1).dpo.max_pairs,
         brain=brain,
     )
@@ -78,7 +78,7 @@ def quote(request: Request, elder: str, services: Provided, tenant: Family, brai
 def progress(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.get(tenant, JobId(job_id))
     past = services.jobs.of_elder(tenant, job.elder)
-    return _progress(job, ProgressTracker(past, brain=job.brain), language_of(request))
+    return _progress(job, ProgressTracker(past), language_of(request))
 
 
 @router.get("/events/{job_id}")
@@ -95,7 +95,7 @@ async def events(request: Request, job_id: str, services: Provided, tenant: Fami
 @router.post("/cancel/{job_id}")
 def cancel(request: Request, job_id: str, services: Provided, tenant: Family) -> ProgressOut:
     job = services.jobs.request_cancel(tenant, JobId(job_id), now=services.clock())
-    return _progress(job, ProgressTracker(brain=job.brain), language_of(request))
+    return _progress(job, ProgressTracker(), language_of(request))
 
 
 def _progress(job: Job, tracker: ProgressTracker, language: str) -> ProgressOut:
@@ -137,7 +137,7 @@ def _error(job: Job, language: str) -> ErrorOut | None:
 
 async def _events(services: Services, tenant: TenantId, job: Job, after: int, language: str) -> AsyncIterator[str]:
     past = await run_in_threadpool(services.jobs.of_elder, tenant, job.elder)
-    tracker = ProgressTracker(past, brain=job.brain)
+    tracker = ProgressTracker(past)
     last, quiet = "", 0.0
     while True:
         try:

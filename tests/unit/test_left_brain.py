@@ -215,6 +215,7 @@ def test_a_left_brain_is_asked_in_a_few_words_and_only_what_the_memory_holds_is_
     assert (task.schema, task.max_tokens) == (SCHEMA, 512)
     assert (note.title, note.people, note.keywords) == ("The Kittiwake", ("Elias",), ("boat",))
     assert note.summary == built_in.write_note(MEMORIES.items[0]).summary
+    assert teacher.find_entities(note, "en") == built_in.find_entities(note, "en")
     model.said = TeacherGarbled(reason="a reply that was cut off")
     assert write_notes(MEMORIES, teacher=teacher).items[0] == built_in.write_note(MEMORIES.items[0])
 

@@ -79,6 +79,13 @@ def test_what_a_left_brain_was_measured_at_is_told_to_its_family_alone(house: Ho
         assert house.stranger.get(f"/elders/{ELDER}/{path}").status_code == 404
 
 
+def test_to_an_openai_client_it_is_a_job_that_ends_with_no_model_to_talk_with(house: House) -> None:
+    job = finish_left(house)
+    [listed] = house.client.get("/v1/fine_tuning/jobs").json()["data"]
+    assert (listed["id"], listed["status"], listed["fine_tuned_model"]) == (job, "succeeded", None)
+    assert house.client.get(f"/v1/fine_tuning/jobs/{job}/checkpoints").json()["data"] == []
+
+
 def test_a_deleted_model_takes_the_left_brain_with_it(house: House) -> None:
     finish_left(house)
     assert house.client.delete(f"/models/{ELDER}").status_code == 200

@@ -58,7 +58,8 @@ def test_the_eta_uses_the_elders_last_completed_job() -> None:
 def test_the_times_of_one_brain_say_nothing_of_the_other() -> None:
     steps = [Step(name=name, state=StepState.DONE, seconds=10.0) for name in STAGE_NAMES]
     right = _job(*steps, status=JobStatus.COMPLETED)
-    assert ProgressTracker([right], brain=Brain.LEFT).whole_seconds == ProgressTracker(brain=Brain.LEFT).whole_seconds
+    assert ProgressTracker([right]).whole_seconds() == 10.0 * len(STAGE_NAMES)
+    assert ProgressTracker([right]).whole_seconds(Brain.LEFT) == ProgressTracker().whole_seconds(Brain.LEFT)
 
 
 def test_a_training_step_says_epoch_loss_and_its_own_eta() -> None:
