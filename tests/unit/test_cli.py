@@ -583,6 +583,13 @@ def test_a_retrain_with_nothing_changed_says_so() -> None:
     assert training.outcome(progress("completed", "skipped"), Words("en")).startswith("Nothing has changed")
 
 
+def test_a_training_says_which_of_the_judged_answers_it_lost() -> None:
+    over = progress("completed", "done")
+    facts = {"regressions": 5, "regressed": 2}
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": facts})
+    assert training.outcome(over, Words("en")).endswith("Of 5 answers that the family judged, 2 are not right now.")
+
+
 def test_an_api_that_is_being_started_again_is_waited_for() -> None:
     server = _Server(progress("completed", "done"))
     tries = iter([True, True, False])

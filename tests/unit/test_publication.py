@@ -10,7 +10,7 @@ from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.adapter import Adapter, Gguf
 from kernel.errors import EngineNotConfigured, EngineUnavailable, HeirloomError
-from kernel.evaluation import ARMS, ArmScore, Report
+from kernel.evaluation import ARMS, ArmScore, ProbeResult, Report
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Fact
 from kernel.memory import Answer, collect_memories
@@ -67,12 +67,12 @@ class Shelf:
         self.facts: dict[str, Fact] = {}
         (folder / "model.gguf").write_bytes(b"GGUF")
 
-    def publish(self, key: str, *, recall: float = 0.9) -> Publication:
+    def publish(self, key: str, *, recall: float = 0.9, again: tuple[bool, ...] = ()) -> Publication:
         self.facts.clear()
         arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, folder=self._folder),
-            Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=()),
+            Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=(), regressions=_asked(again)),
             MEMORIES,
             Adapter(base="b", method="dpo", steps=1, loss=0.0, folder=self._folder / "adapter"),
             tenant=US,
@@ -88,6 +88,13 @@ class Shelf:
 
     def numbers(self) -> list[int]:
         return [one.number for one in self.versions.of_elder(US, ELDER)]
+
+
+def _asked(again: tuple[bool, ...]) -> tuple[ProbeResult, ...]:
+    return tuple(
+        ProbeResult(arm=ARMS[-1], question=f"q{number}", answer="a", is_right=is_right)
+        for number, is_right in enumerate(again)
+    )
 
 
 @pytest.fixture
@@ -122,6 +129,13 @@ def test_a_worse_version_is_not_published_and_says_where_it_is_worse(shelf: Shel
     assert shelf.numbers() == [1] and len(shelf.engine.held) == 1
     assert is_published(kept, tenant=US, elder=ELDER, versions=shelf.versions, engine=shelf.engine)  # type: ignore[arg-type]
     assert shelf.publish("c").number == 2
+
+
+def test_what_was_praised_and_is_wrong_now_is_reported_and_decides_nothing(shelf: Shelf) -> None:
+    assert shelf.publish("a", again=(True, False)).regressed == ("q1",)
+    assert (shelf.facts["regressions"], shelf.facts["regressed"]) == (2, 1)
+    kept = shelf.publish("b", recall=0.5, again=(False, False))
+    assert (kept.number, kept.regressed, shelf.facts["regressed"]) == (1, ("q0", "q1"), 2)
 
 
 def test_a_version_that_the_engine_has_lost_is_not_kept(shelf: Shelf) -> None:
