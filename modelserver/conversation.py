@@ -176,16 +176,16 @@ class Conversation:
         await self._recall(answer, companion)
         failure: Exception | None = None
         breaths, spoken = anyio.create_memory_object_stream[Felt](math.inf)
-        async with anyio.create_task_group() as group:
-            if self._has_voice:
-                group.start_soon(self._speak, answer, spoken)
-            try:
-                with breaths:
-                    await self._write(answer, companion, breaths)
-            except Exception as error:  # a task group would wrap it
-                failure = error
-                group.cancel_scope.cancel()
-        spoken.close()
+        with spoken:
+            async with anyio.create_task_group() as group:
+                if self._has_voice:
+                    group.start_soon(self._speak, answer, spoken)
+                try:
+                    with breaths:
+                        await self._write(answer, companion, breaths)
+                except Exception as error:  # a task group would wrap it
+                    failure = error
+                    group.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
