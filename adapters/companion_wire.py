@@ -60,8 +60,8 @@ class RemoteCompanion:
 
 def asked_from_json(row: Mapping[str, Any]) -> Asked:
     """Raises KeyError, TypeError."""
-    memories = [Memory(**memory) for memory in row["memories"]]
-    history = [Message(**turn) for turn in row["history"]]
+    memories = tuple(Memory(**{**one, "personal_data": tuple(one["personal_data"])}) for one in row["memories"])
+    history = tuple(Message(**turn) for turn in row["history"])
     return Asked(**{**row, "memories": memories, "history": history})
 
 

@@ -92,15 +92,17 @@ def _need(module: str, part: str) -> None:
 
 @asynccontextmanager
 async def _started(module: str) -> AsyncIterator[Process]:
-    """Killed when it is left, done or not."""
+    """Killed when it is left before it is done."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={**os.environ, "PYTHONPATH": path}
     )
     try:
         yield process
-    finally:
+    except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        raise
+    finally:
         with anyio.CancelScope(shield=True):
             await process.wait()

@@ -158,11 +158,13 @@ class QwenLLMService:
         folder = self._folders[name]
         if not (folder / "config.json").is_file():
             raise BaseModelMissing(model=name, how=f"Run 'heirloom base prepare {name}', or put it at {folder}.")
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=self._dtype(), device_map={"": self._device}
-        ).eval()
-        self._tokenizer, self._loaded = tokenizer, name
+        )
+        self._use(name, model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True))
+
+    def _use(self, name: str, model: Any, tokenizer: Any) -> None:
+        self._loaded, self._model, self._tokenizer = name, model, tokenizer
         most = int(getattr(self._model.config, "max_position_embeddings", 0) or self._settings.max_context_tokens)
         self._limit = min(self._settings.max_context_tokens, most)
         self._log_vram_usage("load")

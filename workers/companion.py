@@ -26,7 +26,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from adapters.companion_wire import asked_from_json
-from adapters.qwen_llm import QwenLLMService
 from config.companion_config import read_companion, read_companion_words
 from config.config_loader import ConfigLoader
 from config.logs import set_up_logs
@@ -150,8 +149,10 @@ class HungUp(StreamingResponse):
             streaming.result()
 
 
-def load(settings: Settings) -> QwenLLMService:
+def load(settings: Settings) -> Generator:
     """Raises BaseModelMissing, EngineUnavailable."""
+    from adapters.qwen_llm import QwenLLMService  # torch takes seconds to import; the server answers meanwhile
+
     companion = read_companion()
     config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
     folders = {name: config.find_folder(name) for name in (companion.model, companion.fallback_model)}
