@@ -117,6 +117,7 @@ class Conversation:
 
     async def stop(self) -> None:
         """At once: no frame of the old answer follows its `done`."""
+        self._is_deaf = False
         if self._sound is not None:
             self._sound.close()
             self._sound = None
