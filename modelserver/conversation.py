@@ -86,7 +86,7 @@ class Conversation:
     async def begin_sound(self) -> None:
         await self.stop()
         self._sound, heard = anyio.create_memory_object_stream[bytes](math.inf)  # its bytes are counted
-        self._sound_bytes, self._is_deaf = 0, False
+        self._sound_bytes = 0
         self._group.start_soon(self._run, self._next(), heard)
 
     async def hear(self, samples: bytes) -> None:
@@ -107,9 +107,10 @@ class Conversation:
         try:
             await self._sound.send(samples)
         except anyio.BrokenResourceError:  # its answer has failed, and said so
-            self._sound, self._is_deaf = None, True
+            self.end_sound()
+            self._is_deaf = True
 
-    async def end_sound(self) -> None:
+    def end_sound(self) -> None:
         self._is_deaf = False
         if self._sound is not None:
             self._sound.close()
@@ -117,10 +118,7 @@ class Conversation:
 
     async def stop(self) -> None:
         """At once: no frame of the old answer follows its `done`."""
-        self._is_deaf = False
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
+        self.end_sound()
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.scope.cancel()
@@ -283,7 +281,7 @@ class Conversation:
         await self.begin_sound()
         for at in range(0, len(samples), _PIECE):
             await self.hear(samples[at : at + _PIECE])
-        await self.end_sound()
+        self.end_sound()
 
     async def _heard(self, answer: _Answer, samples: AsyncIterator[bytes]) -> str:
         listener = self._parts.listener

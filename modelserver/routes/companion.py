@@ -75,6 +75,7 @@ async def _talk(
         except WebSocketDisconnect:
             pass  # while something was being sent to it
         finally:
+            conversation.end_sound()
             group.cancel_scope.cancel()
 
 
@@ -89,7 +90,7 @@ async def _listen(wire: Wire, conversation: Conversation) -> None:
                 case AudioBegin():
                     await conversation.begin_sound()
                 case AudioEnd():
-                    await conversation.end_sound()
+                    conversation.end_sound()
                 case Stop():
                     await conversation.stop()
                 case Hello():

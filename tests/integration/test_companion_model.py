@@ -1,6 +1,7 @@
 """QwenLLMService on a model of two layers: its budget, its stream, its stop, and what it does out of memory."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -231,6 +232,7 @@ class watched:
 
         self._forward = forward = LlamaForCausalLM.forward
 
+        @functools.wraps(forward)  # generate reads its signature
         def looked_at(*args: Any, **kwargs: Any) -> Any:
             self._look(self._count)
             self._count += 1

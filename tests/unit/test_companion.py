@@ -212,6 +212,13 @@ def test_who_goes_away_stops_the_generation_within_a_second(room: Room) -> None:
     assert room.companion.closed.wait(1)
 
 
+def test_who_goes_away_while_speaking_leaves_nothing_open(room: Room) -> None:
+    with room.connected() as talk:
+        talk.socket.send_json({"type": "audio_begin"})
+        talk.socket.send_bytes(b"\0\0" * 100)
+    assert not room.companion.asked
+
+
 # ---- sound -----------------------------------------------------------------------------------------------
 
 
