@@ -11,6 +11,7 @@ question of the same conversation. Speed does not ask what the weights are, so r
 
 import argparse
 import asyncio
+import logging
 import statistics
 import threading
 import time
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--contexts", type=int, nargs="+", default=[1000, 6000, 14_000] if is_gpu else [256, 1000])
     parser.add_argument("--static", action="store_true", help="static caches: on a GPU the steps are compiled")
     wanted = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     settings = read_settings()

@@ -234,8 +234,8 @@ class watched:
 
         @functools.wraps(forward)  # generate reads its signature
         def looked_at(*args: Any, **kwargs: Any) -> Any:
-            self._look(self._count)
             self._count += 1
+            self._look(self._count - 1)
             return forward(*args, **kwargs)
 
         LlamaForCausalLM.forward = looked_at
