@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 import torch
 from transformers import (
     AutoModelForCausalLM,

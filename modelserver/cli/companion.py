@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,14 +29,20 @@ class CompanionClient:
         self._url = account.url
         address = account.url.replace("http", "ws", 1) + f"/ws/companion/{quote(elder, safe='')}"
         headers = {"Authorization": f"Bearer {account.key}", "Accept-Language": language}
+        proxy = None if is_local(account.url) else True
         try:
-            self._socket: ClientConnection = connect(
-                address, additional_headers=headers, max_size=None, proxy=None if is_local(account.url) else True
+            self._open = ExitStack()
+            self._socket: ClientConnection = self._open.enter_context(
+                connect(address, additional_headers=headers, max_size=None, proxy=proxy)
             )
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise CliError("api.down", url=account.url) from error
-        self._send({"type": "hello", "profile": profile, "voice": voice})
-        self.ready: Json = next(self._frames("ready"))
+        try:
+            self._send({"type": "hello", "profile": profile, "voice": voice})
+            self.ready: Json = next(self._frames("ready"))
+        except CliError:
+            self.close()
+            raise
 
     def say(self, text: str) -> None:
         self._send({"type": "say", "text": text})
@@ -52,7 +59,7 @@ class CompanionClient:
             yield frame
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
 
     def _send(self, frame: Json) -> None:
         self._socket.send(json.dumps(frame))

@@ -119,7 +119,8 @@ def _companion(settings: Settings) -> Part:
     """It answers at once, and says that its model is still loading."""
     command = [sys.executable, "-m", "workers.companion"]
     health = f"{settings.companion_url}/health"
-    return Part(name="companion", command=command, answers=partial(http_answers, health))
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # on a CPU its threads give way, as the API's
+    return Part(name="companion", command=command, environment=passive, answers=partial(http_answers, health))
 
 
 def _api(settings: Settings) -> Part:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import pytest
 import uvicorn
 from rich.console import Console
 from websockets.exceptions import ConnectionClosedError
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from adapters.base_models import BaseModelStore
 from adapters.companion_wire import RemoteCompanion
@@ -52,12 +53,13 @@ class Home:
         self.parts.listener, self.parts.speaker = PocketsphinxService(), EspeakService()
         self.account = Account(url=url, key=client.headers["authorization"].removeprefix("Bearer "))
 
-    def socket(self, **hello: object) -> object:
+    @contextmanager
+    def socket(self, **hello: object) -> Iterator[ClientConnection]:
         address = self.url.replace("http", "ws") + f"/ws/companion/{ELDER}"
-        socket = connect(address, max_size=None, proxy=None)
-        socket.send(json.dumps({"type": "hello", "key": self.account.key, **hello}))
-        assert json.loads(socket.recv())["type"] == "ready"
-        return socket
+        with connect(address, max_size=None, proxy=None) as socket:
+            socket.send(json.dumps({"type": "hello", "key": self.account.key, **hello}))
+            assert json.loads(socket.recv())["type"] == "ready"
+            yield socket
 
 
 @pytest.fixture
@@ -89,6 +91,7 @@ def small_model() -> Iterator[RemoteCompanion]:
         "HEIRLOOM_COMPANION__FALLBACK_MODEL": base.key,
         "HEIRLOOM_COMPANION__PROFILES__FAST__MAX_NEW_TOKENS": "24",
         "HEIRLOOM_COMPANION__PREFILL_TOKENS": "64",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONPATH": str(ROOT),
     }
     with started([sys.executable, "-m", "workers.companion"], changed):
@@ -148,7 +151,7 @@ def test_a_recorded_question_is_heard_answered_with_feeling_and_spoken(
 
 def test_a_chinese_answer_is_written_felt_and_spoken(home: Home) -> None:
     home.parts.companion = Scripted()
-    with home.socket(language="zh", voice=True) as socket:  # type: ignore[attr-defined]
+    with home.socket(language="zh", voice=True) as socket:
         socket.send(json.dumps({"type": "say", "text": "你好吗？"}))
         sound, told = b"", []
         while not told or told[-1]["type"] != "done":
@@ -165,23 +168,23 @@ def test_a_chinese_answer_is_written_felt_and_spoken(home: Home) -> None:
 def test_who_vanishes_stops_the_generation_within_a_second(home: Home) -> None:
     home.parts.companion = companion = Scripted()
     companion.script = ["[Happy] One two three four five six.", None]
-    socket = home.socket()
-    socket.send(json.dumps({"type": "say", "text": "Count"}))  # type: ignore[attr-defined]
-    while json.loads(socket.recv())["type"] != "text":  # type: ignore[attr-defined]
-        pass
-    socket.socket.close()  # type: ignore[attr-defined]
-    assert companion.closed.wait(1)
+    with home.socket() as socket:
+        socket.send(json.dumps({"type": "say", "text": "Count"}))
+        while json.loads(socket.recv())["type"] != "text":
+            pass
+        socket.socket.shutdown(SHUT_RDWR)
+        assert companion.closed.wait(1)
 
 
 def test_ten_megabytes_are_refused_and_what_breaks_the_protocol_is_closed(home: Home) -> None:
-    with home.socket() as socket:  # type: ignore[attr-defined]
+    with home.socket() as socket:
         socket.send(b"\0" * 10_000_000)
         assert json.loads(socket.recv())["code"] == "too_large"
         socket.send(b"\xff\xfe", text=True)
         with pytest.raises(ConnectionClosedError) as closed:
             socket.recv(timeout=10)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1007
-    with home.socket() as socket:  # type: ignore[attr-defined]
+    with home.socket() as socket:
         socket.send(b"\0" * 17_000_000)
         with pytest.raises(ConnectionClosedError) as closed:
             socket.recv(timeout=10)
