@@ -71,6 +71,7 @@ _CHINESE = {
     "The language must be zh or en.": "语言只能是 zh 或 en。",
     "Elder {elder} is trained on {model}: name that model, or another elder.": (
         "老人 {elder} 用的是基础模型 {model}：请写这个模型，或换一位老人。"
+    ),
     # the companion
     "The message": "这条消息",
     "hello is the first frame, and comes once": "hello 只能作为第一帧发送一次",

@@ -4,8 +4,8 @@ It was not taught to tag its feelings, so it speaks calmly; and it needs no GPU 
 """
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
-import anyio
 from fastapi.concurrency import run_in_threadpool
 
 from kernel.companion import Asked, CompanionSettings, Place
@@ -29,14 +29,9 @@ class OwnCompanion:
         async with self._queue.joined(asked.tenant) as places:
             async for place in places:
                 yield Place(place=place)
-            try:
-                await run_in_threadpool(answering.begin, self._services, under_way)
-                while under_way.piece is not None:
-                    yield under_way.piece
-                    under_way.piece = await run_in_threadpool(next, under_way.pieces, None)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await run_in_threadpool(answering.close, under_way.pieces)
+            async with aclosing(answering.spoken(self._services, asked.tenant, under_way)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     def _prepared(self, asked: Asked) -> answering.Asked:
         """Greedy, as every chat with a small model is: it says what it remembers, and nothing livelier."""
