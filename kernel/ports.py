@@ -11,8 +11,8 @@ from typing import Protocol
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
-from kernel.conversation import Conversation, Turn
 from kernel.companion import Asked, Emotion, Place
+from kernel.conversation import Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.entity_extraction import Reading
 from kernel.evaluation import Probe

@@ -15,7 +15,7 @@ from kernel.ids import TenantId, elder_id
 from modelserver.auth import key_sha256
 from modelserver.companion_frames import AudioBegin, AudioEnd, Hello, Say, Stop, Wire
 from modelserver.companion_parts import CompanionParts
-from modelserver.conversation import Conversation
+from modelserver.companion_talk import Talk
 from modelserver.services import Services
 
 router = APIRouter(tags=["companion"])
@@ -59,7 +59,7 @@ async def _talk(
 ) -> None:
     wire.language = hello.language or elder.language
     async with anyio.create_task_group() as group:
-        conversation = Conversation(
+        conversation = Talk(
             services,
             parts,
             tenant=tenant,
@@ -79,7 +79,7 @@ async def _talk(
             group.cancel_scope.cancel()
 
 
-async def _listen(wire: Wire, conversation: Conversation) -> None:
+async def _listen(wire: Wire, conversation: Talk) -> None:
     async for frame in wire.frames():
         try:
             match frame:
@@ -110,7 +110,7 @@ async def _hello(wire: Wire) -> Hello:
     raise Unauthorized
 
 
-async def _ready(wire: Wire, parts: CompanionParts, elder: Elder, conversation: Conversation) -> None:
+async def _ready(wire: Wire, parts: CompanionParts, elder: Elder, conversation: Talk) -> None:
     await wire.send(
         "ready",
         elder_id=elder.id,

@@ -18,7 +18,7 @@ SENT = set(
         r'(?:wire\.send\(|self\.send\()\s*"(\w+)"',
         "".join(
             (ROOT / "modelserver" / name).read_text(encoding="utf-8")
-            for name in ("conversation.py", "companion_frames.py", "routes/companion.py")
+            for name in ("companion_talk.py", "companion_frames.py", "routes/companion.py")
         ),
     )
 )

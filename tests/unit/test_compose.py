@@ -16,7 +16,6 @@ from config.settings import ROOT, Settings
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VLLM = SERVICES["vllm"]
-OURS = ("modelserver", "worker-cpu", "worker-gpu", "sweep")
 OURS = ("modelserver", "worker-cpu", "worker-gpu", "companion", "sweep")
 VARIABLES = {
     "OLLAMA_HOST",
@@ -147,9 +146,6 @@ def test_vllm_starts_only_where_it_is_asked_for() -> None:
     assert SERVICES["modelserver"]["environment"]["HEIRLOOM_VLLM_URL"] == "${HEIRLOOM_VLLM_URL:-}"
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert "COMPOSE_PROFILES=vllm" in example and f"HEIRLOOM_VLLM_URL=http://vllm:{_port(VLLM)}" in example
-
-
-def test_the_gpu_is_for_the_gpu_queue() -> None:
 
 
 def test_the_companion_listens_where_the_api_asks_it() -> None:

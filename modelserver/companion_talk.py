@@ -50,7 +50,7 @@ class _Answer:
     memories: tuple[Memory, ...] = ()
 
 
-class Conversation:
+class Talk:
     """`group` runs the answers; it is cancelled with the connection."""
 
     def __init__(
