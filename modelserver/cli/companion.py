@@ -55,7 +55,7 @@ class CompanionClient:
         """Its frames; bytes are samples at the rate of the last audio_begin. Raises CliError for an error."""
         for frame in self._frames("done"):
             if isinstance(frame, dict) and frame["type"] == "error" and frame["code"] != "speech_unavailable":
-                raise CliError("api.refused", message=frame["message"])
+                raise CliError("api.refused", message=frame["message"], code=frame["code"])
             yield frame
 
     def close(self) -> None:

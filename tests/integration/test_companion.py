@@ -91,6 +91,7 @@ def small_model() -> Iterator[RemoteCompanion]:
         "HEIRLOOM_COMPANION__FALLBACK_MODEL": base.key,
         "HEIRLOOM_COMPANION__PROFILES__FAST__MAX_NEW_TOKENS": "24",
         "HEIRLOOM_COMPANION__PREFILL_TOKENS": "64",
+        "HEIRLOOM_COMPANION__GENERATION_TIMEOUT_SECONDS": "300",  # on a machine that others use
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONPATH": str(ROOT),
     }
