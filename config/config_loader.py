@@ -61,6 +61,10 @@ class ConfigLoader:
         """By the base model's key."""
         return {base.key: base.gguf_path for base in self.get_base_models()}
 
+    def find_folder(self, model: str) -> Path:
+        """Of a base model by its key, or of any other transformers model by its path."""
+        return self.get_base_model(model).hf_path if model in self._config["base_models"] else Path(model)
+
     def get_rerankers(self) -> dict[str, tuple[BaseModel, ...]]:
         """By language."""
         return {

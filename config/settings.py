@@ -6,7 +6,7 @@ What shapes a model is not here but in training_config.yaml; of the settings onl
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     teacher_max_calls: int = 5_000  #: of one training; 0: no limit
     teacher_max_tokens: int = 5_000_000  #: read and written, of one training; 0: no limit
 
+    companion: Literal["off", "own", "transformers"] = "own"  #: the elder's own model, or a large one by transformers
+    companion_url: str = ""  #: of the large one's process; "" for the embedded one
+    companion_key: str = Field(default="", repr=False)  #: that process's own
+    funasr_url: str = ""  #: ws://...:10095 of a FunASR server, to hear with; "" for the embedded one, English only
+    sovits_url: str = ""  #: http://...:9880 of a GPT-SoVITS server, to speak with; "" for the embedded one
+    sovits_voices: str = "static"  #: the folder of the emotions' recordings, on that server
+
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
     worker_processes: int = 2
     lease_seconds: float = 15.0
@@ -103,6 +110,13 @@ class Settings(BaseSettings):
         """Whether an elder's words leave this machine to be taught from: then their consent is needed."""
         is_asked = bool(self.teacher_url) and not self.teacher_gguf
         return is_asked and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
+
+    @property
+    def companion_place(self) -> tuple[str, int]:
+        """Where its process listens: on every address when its URL names another host, as in a container."""
+        url = urlsplit(self.companion_url)
+        is_here = url.hostname in (None, "127.0.0.1", "localhost")
+        return ("127.0.0.1" if is_here else "0.0.0.0"), url.port or 8100  # noqa: S104
 
     @property
     def url(self) -> str:

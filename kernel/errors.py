@@ -10,6 +10,7 @@
     │   │   ├── Unsupported         a parameter of OpenAI's interface
     │   │   ├── TooManyFiles
     │   │   ├── WrongBase           an engine serves another base model
+    │   │   ├── BadAudio            a recording that cannot be read
     │   │   └── TooFewMemories
     │   ├── NotFound                no such thing, or another tenant's           HTTP 404
     │   │   ├── ElderNotFound
@@ -43,6 +44,9 @@
     │   ├── QueueUnavailable
     │   ├── NoWorkers
     │   ├── EngineUnavailable
+    │   ├── GenerationTimeout       an answer that was broken off
+    │   ├── CompanionBusy                                                        HTTP 429
+    │   ├── SpeechUnavailable       what hears or speaks
     │   ├── TeacherUnavailable
     │   ├── TeacherGarbled          a reply that cannot be used
     │   └── NoDiskSpace                                                          HTTP 507
@@ -130,6 +134,13 @@ class WrongBase(BadInput):
 
     code = "wrong_base"
     zh = "引擎 {engine} 只服务于 {base}，而这位老人的模型基于 {asked}：请改用另一个引擎或基础模型。"
+
+
+class BadAudio(BadInput):
+    """The recording cannot be read: {reason}. Send 16-bit PCM: a WAV file, or 16 kHz samples after audio_begin."""
+
+    code = "bad_audio"
+    zh = "录音无法读取：{reason}。请发送 16 位 PCM：WAV 文件，或在 audio_begin 之后发送 16 kHz 采样。"
 
 
 class TooFewMemories(BadInput):
@@ -388,6 +399,28 @@ class EngineUnavailable(Transient):
 
     code = "engine_unavailable"
     zh = "模型引擎 {engine} 没有响应：{reason}。请稍后再试。"
+
+
+class GenerationTimeout(Transient):
+    """The answer took longer than {seconds} s and was broken off. Ask again, or ask for less."""
+
+    code = "generation_timeout"
+    zh = "回答超过了 {seconds} 秒，已中断。请再问一次，或把问题缩短。"
+
+
+class CompanionBusy(Transient):
+    """Too many are waiting for the companion. Try again in a minute."""
+
+    code = "companion_busy"
+    zh = "等候陪伴的人太多了，请稍后再试。"
+    status = 429
+
+
+class SpeechUnavailable(Transient):
+    """{what} is not to be had: {reason}. The companion goes on in writing."""
+
+    code = "speech_unavailable"
+    zh = "{what}暂时无法使用：{reason}。陪伴会以文字继续。"
 
 
 class TeacherUnavailable(Transient):

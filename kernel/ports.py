@@ -3,7 +3,7 @@
 Every store method takes the tenant first; there is no way to ask without one.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
+from kernel.companion import Asked, Emotion, Place
 from kernel.conversation import Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.entity_extraction import Reading
@@ -28,6 +29,7 @@ from kernel.pair import Ask, Candidate, Pairs
 from kernel.question import Questions
 from kernel.recipe import BaseModel, Recipe
 from kernel.sample import Message, Sample, Samples
+from kernel.speech import Sound
 from kernel.topic import Topics
 from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
@@ -462,6 +464,37 @@ class Engines(Engine, Protocol):
     def preferring(self, name: str, *, base: str = "") -> Engine:
         """The same, and new versions, made from the base model `base`, are registered with the engine `name`; "" for
         the configured one. Raises EngineNotConfigured, WrongBase."""
+
+
+class Companion(Protocol):
+    """What answers in a live conversation. One answer at a time, families in turn."""
+
+    @property
+    def name(self) -> str: ...
+    def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
+        """Its place in the queue as that changes, then the answer in pieces, emotion tags and all.
+
+        Closing it stops the generation. Raises CompanionBusy, ContextTooLong, EngineUnavailable, GenerationTimeout,
+        ModelNotFound.
+        """
+
+
+class Listener(Protocol):
+    """Speech to text."""
+
+    @property
+    def languages(self) -> frozenset[str]: ...
+    async def transcribe_stream(self, samples: AsyncIterator[bytes], *, language: str) -> str:
+        """`samples`: 16-bit, one channel, 16 kHz, as they come. "" for silence. Raises SpeechUnavailable."""
+
+
+class Speaker(Protocol):
+    """Text to speech, with feeling."""
+
+    @property
+    def languages(self) -> frozenset[str]: ...
+    def synthesize_stream(self, text: str, *, emotion: Emotion, language: str) -> AsyncIterator[Sound]:
+        """In pieces of one rate, as they come. Closing it stops the work. Raises SpeechUnavailable."""
 
 
 class BaseModels(Protocol):

@@ -58,13 +58,13 @@ def chat_prompt(
     shown = "\n".join(f"- {memory.text}" for memory in memories)
     content = f"{prompts.memories_head}\n{shown}\n\n{question}" if memories else question
     return (
-        Message(role="system", content=_plain(system)),
-        *(Message(role=turn.role, content=_plain(turn.content)) for turn in history),
-        Message(role="user", content=_plain(content)),
+        Message(role="system", content=without_markers(system)),
+        *(Message(role=turn.role, content=without_markers(turn.content)) for turn in history),
+        Message(role="user", content=without_markers(content)),
     )
 
 
-def _plain(text: str) -> str:
+def without_markers(text: str) -> str:
     """Without turn markers: an engine reads "<|im_end|>" as the end of a turn, whoever typed it."""
     while (plain := _MARKER.sub("", text)) != text:  # one may stand inside another
         text = plain

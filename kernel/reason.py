@@ -72,6 +72,45 @@ _CHINESE = {
     "Elder {elder} is trained on {model}: name that model, or another elder.": (
         "老人 {elder} 用的是基础模型 {model}：请写这个模型，或换一位老人。"
     ),
+    # the companion
+    "The message": "这条消息",
+    "hello is the first frame, and comes once": "hello 只能作为第一帧发送一次",
+    "it is not a WAV file": "不是 WAV 文件",
+    "it must be 16-bit PCM of 4 to 192 kHz": "必须是 4 到 192 kHz 的 16 位 PCM",
+    "it holds no sound": "里面没有声音",
+    "it is too long": "录音太长",
+    "half a sample is missing": "缺了半个采样",
+    "no word was heard in it": "没有听到任何话",
+    "The voice": "语音合成",
+    "The recogniser": "语音识别",
+    "its package is missing; run: pip install 'heirloom[voice]'": "缺少软件包，请运行 pip install 'heirloom[voice]'",
+    "it does not speak this language": "它不会说这种语言",
+    "it does not know this language; set HEIRLOOM_FUNASR_URL": "它听不懂这种语言，请设置 HEIRLOOM_FUNASR_URL",
+    "eSpeak NG could not speak this": "eSpeak NG 无法朗读这句话",
+    "PocketSphinx could not read this": "PocketSphinx 无法识别这段录音",
+    "FunASR does not answer at its address": "FunASR 在其地址没有响应",
+    "FunASR gave a reply that cannot be used": "FunASR 的回复无法使用",
+    "GPT-SoVITS does not answer at its address": "GPT-SoVITS 在其地址没有响应",
+    "GPT-SoVITS refused with {code}; is {file} there?": "GPT-SoVITS 拒绝了请求（{code}），请检查 {file} 是否存在",
+    "GPT-SoVITS sent sound that cannot be used": "GPT-SoVITS 返回的声音无法使用",
+    "it is switched off; set HEIRLOOM_COMPANION": "已关闭，请设置 HEIRLOOM_COMPANION",
+    "its model is still loading": "模型仍在加载",
+    "its model could not be loaded; see its log": "模型无法加载，请查看其日志",
+    "its answer broke off": "回答中断",
+    "it does not answer at its address": "在其地址没有响应",
+    "Run 'heirloom base prepare {name}', or put it at {folder}.": (
+        "请运行 heirloom base prepare {name}，或把它放到 {folder}。"
+    ),
+    "memory is short; choose a smaller model or max_context_tokens in companion.yaml": (
+        "内存不足，请在 companion.yaml 中选择更小的模型或更小的 max_context_tokens"
+    ),
+    "{name} names no key of companion.yaml.": "{name} 不对应 companion.yaml 里的任何一项。",
+    "default_emotion {name} is none of the emotions of companion.yaml.": (
+        "companion.yaml 的 emotions 里没有 default_emotion {name}。"
+    ),
+    "default_profile {name} is none of the profiles of companion.yaml.": (
+        "companion.yaml 的 profiles 里没有 default_profile {name}。"
+    ),
     # a teacher model
     "its key is not accepted; check {name}": "密钥不被接受，请检查 {name}",
     "its account has no credit left; what was replied is kept": "账户余额不足",

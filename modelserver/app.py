@@ -4,11 +4,13 @@ from fastapi import FastAPI
 
 from config.logs import set_up_logs
 from config.settings import read_settings
+from modelserver.companion_parts import open_companion
 from modelserver.openai import completions, embeddings, files, fine_tuning
 from modelserver.openai import models as openai_models
 from modelserver.problems import BodyLimit, handle_problems
 from modelserver.routes import (
     chat,
+    companion,
     conversations,
     elders,
     feedback,
@@ -35,6 +37,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         version="0.1.0",
     )
     app.state.services = services
+    app.state.companion = open_companion(services)
     app.add_middleware(BodyLimit, limit=services.settings.max_import_bytes)
     handle_problems(app)
     for module in (
@@ -42,6 +45,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         graph,
         train,
         chat,
+        companion,
         conversations,
         feedback,
         models,

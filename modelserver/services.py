@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from adapters.artifacts import ArtifactStore, Place
 from adapters.chroma import ChromaIndex
+from adapters.companion_wire import RemoteCompanion
 from adapters.doorbell import CeleryDoorbell, celery_app
 from adapters.embedder import E5Embedder
 from adapters.engines import open_engines
@@ -151,6 +152,7 @@ def open_services(settings: Settings) -> Services:
     index = ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, E5Embedder())
     config = ConfigLoader(settings.config_file, model_dir=settings.model_dir)
     engine = open_engines(settings, config)
+    companion = RemoteCompanion(settings.companion_url, key=settings.companion_key)
     return Services(
         settings=settings,
         config=config,
@@ -177,6 +179,7 @@ def open_services(settings: Settings) -> Services:
             "workers": doorbell.check_workers,
             "vectors": index.check,
             "engine": engine.check,
+            **({"companion": companion.check} if settings.companion == "transformers" else {}),
         },
         clock=utc_now,
     )

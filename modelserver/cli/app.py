@@ -29,6 +29,8 @@ from modelserver.cli.account import Account, find_account
 from modelserver.cli.base import list_bases, prepare_base
 from modelserver.cli.chat import Talk
 from modelserver.cli.client import Client, is_local
+from modelserver.cli.companion import CompanionClient
+from modelserver.cli.companion import ask as ask_companion
 from modelserver.cli.demo import SAMPLES, Sample, run_demo
 from modelserver.cli.doctor import examine
 from modelserver.cli.family import add_family, first_family, open_store, revoke_key
@@ -427,6 +429,29 @@ def feedback_export(
     shell: Shell = context.obj
     lines = shell.client().export(elder, _free(file, force), what="export-feedback")
     shell.say("feedback.exported", lines=lines, path=file)
+
+
+@app.command()
+def companion(
+    context: typer.Context,
+    elder: ElderArgument,
+    say: Annotated[str, typer.Option("--say", metavar="TEXT")] = "",
+    wav: Annotated[Path | None, typer.Option("--wav", metavar="FILE.wav")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.wav")] = None,
+    profile: Annotated[str, typer.Option("--profile", help="fast, balanced, quality")] = "",
+) -> None:
+    shell: Shell = context.obj
+    recording = _read(wav) if wav else b""
+    account = find_account(shell.settings)
+    client = CompanionClient(account, elder, language=shell.words.language, profile=profile, voice=out is not None)
+    try:
+        if recording:
+            client.play(recording)
+        else:
+            client.say(say or typer.prompt(shell.words("chat.prompt").strip(), prompt_suffix=" "))
+        ask_companion(client, out=out, console=shell.console, words=shell.words)
+    finally:
+        client.close()
 
 
 @app.command()

@@ -17,7 +17,7 @@ from config.settings import Settings
 from modelserver.cli.words import CliError
 
 STORES = frozenset({"mongo", "redis", "chroma"})
-EVERY_PART = ("mongo", "redis", "chroma", "worker", "worker_gpu", "sweep", "api")
+EVERY_PART = ("mongo", "redis", "chroma", "worker", "worker_gpu", "sweep", "companion", "api")
 
 _REDIS_CONF = """\
 bind 127.0.0.1
@@ -53,7 +53,8 @@ def embedded_parts(settings: Settings) -> list[Part]:
         _worker(settings, "worker", "cpu,llm", settings.worker_processes),
         _worker(settings, "worker_gpu", "gpu", 1),  # one training at a time, on a GPU as on a laptop's cores
     ]
-    return [*parts, *workers, _sweep(settings), _api(settings)]
+    companion = [_companion(settings)] if settings.companion == "transformers" else []
+    return [*parts, *workers, _sweep(settings), *companion, _api(settings)]
 
 
 def _mongo(settings: Settings) -> Part:
@@ -112,6 +113,14 @@ def _worker(settings: Settings, name: str, queues: str, processes: int) -> Part:
 
 def _sweep(settings: Settings) -> Part:
     return Part(name="sweep", command=[sys.executable, "-m", "workers.sweep"], answers=lambda: True)
+
+
+def _companion(settings: Settings) -> Part:
+    """It answers at once, and says that its model is still loading."""
+    command = [sys.executable, "-m", "workers.companion"]
+    health = f"{settings.companion_url}/health"
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # on a CPU its threads give way, as the API's
+    return Part(name="companion", command=command, environment=passive, answers=partial(http_answers, health))
 
 
 def _api(settings: Settings) -> Part:

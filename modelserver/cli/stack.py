@@ -139,12 +139,15 @@ class Stack:
             places["redis_url"] = f"redis://:{secrets.token_hex(16)}@127.0.0.1:{free_port()}/0"
         if "chroma" in self._wanted and not settings.chroma_url:
             places["chroma_url"] = f"http://127.0.0.1:{free_port()}"
-        embedded = {name.removesuffix("_url") for name in places} & STORES
+        if settings.companion == "transformers" and not settings.companion_url:
+            places["companion_url"] = f"http://127.0.0.1:{free_port()}"
+            places["companion_key"] = secrets.token_hex(16)
+        embedded = {name.removesuffix("_url") for name in places} & {*STORES, "companion"}
         self.settings = settings.model_copy(update=places)
         self._parts = [
             part
             for part in embedded_parts(self.settings)
-            if part.name in self._wanted and (part.name in embedded or part.name not in STORES)
+            if part.name in self._wanted and (part.name in embedded or part.name not in {*STORES, "companion"})
         ]
 
     def _start(self, part: Part) -> None:

@@ -16,7 +16,7 @@ from config.settings import ROOT, Settings
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VLLM = SERVICES["vllm"]
-OURS = ("modelserver", "worker-cpu", "worker-gpu", "sweep")
+OURS = ("modelserver", "worker-cpu", "worker-gpu", "companion", "sweep")
 VARIABLES = {
     "OLLAMA_HOST",
     *(f"HEIRLOOM_{name.upper()}" for name in Settings.model_fields if name != "ollama_host"),
@@ -148,10 +148,17 @@ def test_vllm_starts_only_where_it_is_asked_for() -> None:
     assert "COMPOSE_PROFILES=vllm" in example and f"HEIRLOOM_VLLM_URL=http://vllm:{_port(VLLM)}" in example
 
 
-def test_the_gpu_is_for_the_gpu_queue() -> None:
+def test_the_companion_listens_where_the_api_asks_it() -> None:
+    url = SERVICES["modelserver"]["environment"]["HEIRLOOM_COMPANION_URL"]
+    assert urlsplit(url).hostname in SERVICES
+    assert Settings(companion_url=url).companion_place == ("0.0.0.0", urlsplit(url).port)
+    assert SERVICES["companion"]["profiles"] == ["companion"]
+
+
+def test_the_gpu_is_for_the_gpu_queue_and_the_companion() -> None:
     for name in OURS:
         devices = SERVICES[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
-        assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"])), name
+        assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"]) or name == "companion"), name
 
 
 def _port(service: dict[str, Any]) -> str:

@@ -1,0 +1,414 @@
+"""The companion's model by transformers: on a GPU Qwen2.5-14B-Instruct, on a CPU any small one.
+
+One answer at a time, computed in a thread of its own; the event loop only takes the pieces. What a reader would get
+wrong: `generate` cannot be interrupted while it reads a prompt, so all but the prompt's last piece is read here, with
+a look at the stop event between two pieces. What was computed for a conversation is kept: its next prompt begins alike.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+import torch
+from transformers import (
+    AsyncTextIteratorStreamer,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    StaticCache,
+    StoppingCriteria,
+)
+
+from kernel.companion import Asked, CompanionSettings, CompanionWords, Profile, build_prompt, shorter, truncate_history
+from kernel.errors import BaseModelMissing, ContextTooLong, EngineUnavailable, GenerationTimeout
+from kernel.sample import Message
+
+log = structlog.get_logger(__name__)
+
+_GIGABYTE = 1_000_000_000
+Prompt = tuple[Message, ...]
+
+
+class QwenLLMService:
+    """`folders`: where each model of the settings lies. `facts` are of the last answer: tokens and milliseconds."""
+
+    def __init__(
+        self, settings: CompanionSettings, words: Mapping[str, CompanionWords], *, folders: Mapping[str, Path]
+    ) -> None:
+        """Raises BaseModelMissing, and EngineUnavailable when neither model fits into memory."""
+        self._settings, self._words, self._folders = settings, words, folders
+        self._device = _device(settings.device)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="companion")
+        self._kept = _KeptCaches(settings.kept_conversations)
+        self.facts: dict[str, float] = {}
+        self._keep_budget()
+        try:
+            self._load_model()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            log.warning("companion.out_of_memory", model=settings.model, at="load")
+            self._model = None
+        if self._model is None:
+            self._load_fallback_model()
+
+    def build_prompt(self, asked: Asked) -> Prompt:
+        """Within max_context_tokens, the answer counted: the oldest rounds go first, then the last memories.
+
+        Raises ContextTooLong when the question alone does not fit.
+        """
+        settings = self._settings
+        memories = [memory.text for memory in asked.memories[: settings.max_memory_fragments]]
+        room = self._limit - self._settings.profile(asked.profile).max_new_tokens
+        while True:
+            bare = self._prompt(asked, memories, ())
+            history = self._truncate_history(asked, bare, room)
+            prompt = self._prompt(asked, memories, history)
+            if self.count(prompt) <= room:
+                return prompt
+            if not memories:
+                raise ContextTooLong(limit=self._limit)
+            memories.pop()
+
+    async def generate_stream(self, prompt: Prompt, *, profile: str, conversation: str = "") -> AsyncIterator[str]:
+        """Pieces of text as they come; closing it stops the generation within a token.
+
+        Raises GenerationTimeout, EngineUnavailable.
+        """
+        work = _Work(
+            prompt=prompt,
+            profile=self._settings.profile(profile),
+            conversation=conversation,
+            streamer=_Streamer(self._tokenizer),
+            deadline=time.monotonic() + self._settings.generation_timeout_seconds,
+        )
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, work)
+        try:
+            async for piece in work.streamer:
+                if piece:
+                    yield piece
+            await running
+        finally:
+            work.stop.set()
+            with contextlib.suppress(Exception):  # it was raised above, or nobody waits for it any more
+                await asyncio.shield(running)
+
+    def count(self, prompt: Sequence[Message]) -> int:
+        """Tokens, as the model reads them."""
+        return len(self._tokenizer(self.render(prompt), add_special_tokens=False).input_ids)
+
+    def render(self, prompt: Sequence[Message]) -> str:
+        turns = [{"role": one.role, "content": one.content} for one in prompt]
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    @property
+    def name(self) -> str:
+        return self._loaded
+
+    # ---- the prompt -----------------------------------------------------------------------------------
+
+    def _prompt(self, asked: Asked, memories: Sequence[str], history: Sequence[Message]) -> Prompt:
+        return build_prompt(
+            self._words[asked.language],
+            name=asked.name,
+            emotions=self._settings.emotion_names(asked.language),
+            user_input=asked.user_input,
+            memories=memories,
+            history=history,
+        )
+
+    def _truncate_history(self, asked: Asked, bare: Prompt, room: int) -> list[Message]:
+        system, question = bare
+        without = self.count(bare)
+        return truncate_history(
+            asked.history,
+            most_rounds=self._settings.max_history_rounds,
+            room=room - without,
+            cost=lambda one: self.count([system, *one, question]) - without,
+        )
+
+    # ---- the models -----------------------------------------------------------------------------------
+
+    def _load_model(self) -> None:
+        self._load(self._settings.model)
+
+    def _load_fallback_model(self) -> None:
+        """Raises EngineUnavailable when it does not fit either."""
+        self._let_model_go()
+        try:
+            self._load(self._settings.fallback_model)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise self._out_of_memory() from None
+
+    def _load(self, name: str) -> None:
+        folder = self._folders[name]
+        if not (folder / "config.json").is_file():
+            raise BaseModelMissing(model=name, how=f"Run 'heirloom base prepare {name}', or put it at {folder}.")
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=self._dtype(), device_map={"": self._device}
+        )
+        self._use(name, model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True))
+
+    def _use(self, name: str, model: Any, tokenizer: Any) -> None:
+        self._loaded, self._model, self._tokenizer = name, model, tokenizer
+        most = int(getattr(self._model.config, "max_position_embeddings", 0) or self._settings.max_context_tokens)
+        self._limit = min(self._settings.max_context_tokens, most)
+        self._log_vram_usage("load")
+
+    def _dtype(self) -> Any:
+        if self._settings.dtype == "auto":
+            return "auto" if self._device.startswith("cuda") else torch.float32
+        return getattr(torch, self._settings.dtype)
+
+    def _let_model_go(self) -> None:
+        self._model = None
+        self._kept.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _keep_budget(self) -> None:
+        """More than this process's share of the GPU is out of memory for it: speech has the rest."""
+        if self._device.startswith("cuda"):
+            whole = torch.cuda.get_device_properties(self._device).total_memory
+            share = self._settings.vram.weights_and_cache * _GIGABYTE / whole
+            torch.cuda.set_per_process_memory_fraction(min(1.0, share), self._device)
+
+    def _log_vram_usage(self, at: str) -> None:
+        facts: dict[str, float] = {"process_gb": psutil.Process().memory_info().rss / _GIGABYTE}
+        if self._device.startswith("cuda"):
+            budget = self._settings.vram
+            facts = {
+                "total_gb": torch.cuda.get_device_properties(self._device).total_memory / _GIGABYTE,
+                "allocated_gb": torch.cuda.memory_allocated(self._device) / _GIGABYTE,
+                "reserved_gb": torch.cuda.memory_reserved(self._device) / _GIGABYTE,
+                "peak_gb": torch.cuda.max_memory_allocated(self._device) / _GIGABYTE,
+                "budget_gb": budget.weights_and_cache,
+                "speech_gb": budget.speech,
+                "system_gb": budget.system,
+            }
+        rounded = {name: round(value, 2) for name, value in facts.items()}
+        log.info("companion.vram", at=at, model=self._loaded, device=self._device, **rounded)
+
+    # ---- an answer, in the thread ---------------------------------------------------------------------
+
+    def _answer(self, work: "_Work") -> None:
+        """Out of memory: once with fewer tokens, then with the smaller model; each goes on where the last stopped."""
+        try:
+            for recover in (self._generate, self._generate_with_reduced_tokens, self._generate_with_fallback):
+                try:
+                    recover(work)
+                    return
+                except RuntimeError as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                log.warning("companion.out_of_memory", model=self._loaded, at=recover.__name__)
+                self._free()
+                work.streamer.end()
+            raise self._out_of_memory()
+        finally:
+            work.streamer.finish()
+
+    def _generate_with_reduced_tokens(self, work: "_Work") -> None:
+        half = max(32, work.profile.max_new_tokens // 2)
+        work.prompt, work.most = shorter(work.prompt), half
+        self._generate(work)
+
+    def _generate_with_fallback(self, work: "_Work") -> None:
+        if self._loaded != self._settings.fallback_model:
+            self._load_fallback_model()
+            work.streamer.tokenizer = self._tokenizer
+        self._generate(work)
+
+    def _free(self) -> None:
+        self._kept.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _generate(self, work: "_Work") -> None:
+        began = time.monotonic()
+        model: Any = self._model
+        text = self.render(work.prompt) + work.streamer.said
+        ids = self._tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids.to(self._device)
+        kept = self._kept.take(work.conversation, ids[0].tolist()) or _Kept(cache=self._new_cache())
+        reused = len(kept.ids)
+        self._prefill(ids, kept, work)
+        if not work.is_over:
+            wanted = work.most or work.profile.max_new_tokens
+            out = model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                past_key_values=kept.cache,
+                streamer=work.streamer,
+                stopping_criteria=[_Stop(work)],
+                max_new_tokens=max(1, min(wanted, self._limit - ids.shape[1])),
+                pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id,
+                **_sampling(work.profile),
+            )
+            kept.ids = out[0].tolist()[:-1]  # the last token was chosen and not yet read
+            self.facts = {
+                "prompt_tokens": ids.shape[1],
+                "reused_tokens": reused,
+                "new_tokens": out.shape[1] - ids.shape[1],
+                "seconds": round(time.monotonic() - began, 3),
+            }
+        self._kept.keep(work.conversation, kept)
+        self._log_vram_usage("answer")
+        if work.is_late:
+            raise GenerationTimeout(seconds=f"{self._settings.generation_timeout_seconds:g}")
+
+    def _prefill(self, ids: torch.Tensor, kept: "_Kept", work: "_Work") -> None:
+        """All but the last piece of what is new in the prompt."""
+        model: Any = self._model
+        step = self._settings.prefill_tokens
+        while ids.shape[1] - len(kept.ids) > step and not work.is_over:
+            at = len(kept.ids)
+            piece = ids[:, at : at + step]
+            model(
+                input_ids=piece,
+                attention_mask=torch.ones_like(ids[:, : at + step]),
+                position_ids=torch.arange(at, at + step, device=ids.device)[None],
+                past_key_values=kept.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            kept.ids = [*kept.ids, *piece[0].tolist()]
+
+    def _new_cache(self) -> Any:
+        model: Any = self._model
+        if self._settings.static_cache:
+            return StaticCache(config=model.config, max_cache_len=self._limit)
+        return DynamicCache(config=model.config)
+
+    def _out_of_memory(self) -> EngineUnavailable:
+        reason = "memory is short; choose a smaller model or max_context_tokens in companion.yaml"
+        return EngineUnavailable(engine="companion", reason=reason)
+
+
+@dataclass
+class _Work:
+    """One answer under way. `stop` is set by who waits for it."""
+
+    prompt: Prompt
+    profile: Profile
+    conversation: str
+    streamer: "_Streamer"
+    deadline: float
+    most: int = 0  #: new tokens; 0 for the profile's
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_late(self) -> bool:
+        return not self.stop.is_set() and time.monotonic() > self.deadline
+
+    @property
+    def is_over(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.deadline
+
+
+class _Stop(StoppingCriteria):
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return torch.full((input_ids.shape[0],), self._work.is_over, device=input_ids.device)
+
+
+class _Streamer(AsyncTextIteratorStreamer):
+    """Pieces for the event loop; `said` is all that was told, so that another attempt can go on from there."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self.said = ""
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        self.said += text
+        self.loop.call_soon_threadsafe(self.text_queue.put_nowait, text)
+
+    def finish(self) -> None:
+        """`end`, which `generate` calls too, tells what is held back and is ready for another prompt."""
+        self.end()
+        self.loop.call_soon_threadsafe(self.text_queue.put_nowait, self.stop_signal)
+
+
+@dataclass
+class _Kept:
+    """A cache, and the tokens that it holds."""
+
+    cache: Any
+    ids: list[int] = field(default_factory=list)
+
+    def cut(self, length: int) -> None:
+        if isinstance(self.cache, StaticCache):
+            for layer in self.cache.layers:
+                layer.cumulative_length.fill_(length)  # what stands behind it is masked, then written over
+        else:
+            self.cache.crop(length - len(self.ids))
+        self.ids = self.ids[:length]
+
+
+class _KeptCaches:
+    """Of the last conversations, each its own: nobody's answer begins with what another family's computed."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: OrderedDict[str, _Kept] = OrderedDict()
+
+    def take(self, conversation: str, ids: Sequence[int]) -> _Kept | None:
+        """Cut to what it has in common with `ids`, the last of which is always computed again."""
+        kept = self._held.pop(conversation, None)
+        if kept is None:
+            return None
+        common = 0
+        for one, other in zip(kept.ids, ids[:-1], strict=False):
+            if one != other:
+                break
+            common += 1
+        kept.cut(common)
+        return kept
+
+    def keep(self, conversation: str, kept: _Kept) -> None:
+        if not conversation:
+            return
+        self._held[conversation] = kept
+        while len(self._held) > self._most:
+            self._held.popitem(last=False)
+
+    def clear(self) -> None:
+        self._held.clear()
+
+
+def _sampling(profile: Profile) -> dict[str, Any]:
+    if profile.temperature <= 0:
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    return {
+        "do_sample": True,
+        "temperature": profile.temperature,
+        "top_p": profile.top_p,
+        "top_k": profile.top_k,
+    }
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return "cuda:0" if wanted == "cuda" else wanted
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """A GPU's is a class of its own, a CPU's a sentence."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,49 @@
+"""The companion by the elder's own model: whatever engine serves it, in the form of prompt that it was trained on.
+
+It was not taught to tag its feelings, so it speaks calmly; and it needs no GPU and no process of its own.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from fastapi.concurrency import run_in_threadpool
+
+from kernel.companion import Asked, CompanionSettings, Place
+from kernel.fair_queue import FairQueue
+from kernel.ports import ChatOptions
+from modelserver import answering
+from modelserver.services import Services
+
+
+class OwnCompanion:
+    """Implements kernel.ports.Companion."""
+
+    name = "own"
+
+    def __init__(self, services: Services, settings: CompanionSettings) -> None:
+        self._services, self._settings = services, settings
+        self._queue = FairQueue()
+
+    async def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
+        under_way = answering.Answering(await run_in_threadpool(self._prepared, asked))
+        async with self._queue.joined(asked.tenant) as places:
+            async for place in places:
+                yield Place(place=place)
+            async with aclosing(answering.spoken(self._services, asked.tenant, under_way)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    def _prepared(self, asked: Asked) -> answering.Asked:
+        """Greedy, as every chat with a small model is: it says what it remembers, and nothing livelier."""
+        services, settings = self._services, self._settings
+        version = services.versions.active(asked.tenant, asked.elder)
+        recipe = services.config.get_recipe(services.config.get_base_model(version.base), threads=1)
+        return answering.Asked(
+            elder=asked.elder,
+            version=version,
+            words=services.config.get_prompts()[version.language],
+            question=asked.user_input,
+            memories=list(asked.memories[: recipe.retrieved_memories]),
+            history=list(asked.history[-2 * settings.max_history_rounds :]),
+            options=ChatOptions(temperature=0.0, max_tokens=settings.profile(asked.profile).max_new_tokens),
+        )
