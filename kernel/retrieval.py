@@ -29,10 +29,6 @@ WORDS_WEIGHT = 3.0
 READ, NAT_WEIGHT = 3, 0.25
 #: The score, after reading, from which the best is surely meant; English is read by two models. See DECISIONS.md.
 READ_SURE = {"en": 7.0, "zh": 5.0}
-#: The likelihood from which a memory fits a question, though another may be meant. Of every second held-out question of
-#: the sample elders 4 (en) and 8 (zh) of 42 find nothing by it; of the unanswerable 12 and 18 of 20. Measured when one
-#: model read English: two, whose nats are added, let more pass.
-READ_FITS = 5.0
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
 MOST_VIEWS = 300  #: nearest views asked of the index
@@ -55,12 +51,6 @@ _ADDRESS = re.compile(
 class Found:
     memories: Sequence[Memory]  #: best first
     is_sure: bool  #: the first is surely meant
-    likelihood: float | None = None  #: in nats, of the likeliest that was read; None where nothing was
-
-    @property
-    def is_nothing(self) -> bool:
-        """None is surely meant, and to the reader none fits."""
-        return not self.is_sure and (self.likelihood is None or self.likelihood < READ_FITS)
 
 
 class Retriever:
@@ -103,7 +93,7 @@ class Retriever:
             is_sure = scores[best[0]] >= READ_SURE[self._language]
         shown = best[: min(limit, 1) if is_sure else limit]
         memories = [self._narrowed(heard, self._memories[number]) for number in shown]
-        return Found(memories=memories, is_sure=is_sure, likelihood=max(read, default=None))
+        return Found(memories=memories, is_sure=is_sure)
 
     def find_unread(self, question: str, limit: int) -> Found:
         """The cheap half of `find`: by the index alone. Raises EngineUnavailable."""

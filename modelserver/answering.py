@@ -71,7 +71,7 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     words = services.config.get_prompts()[version.language]
     is_looked_up = said.retrieval or said.strict
     found = services.retrievers.of(tenant, elder.id).find_read(said.message, shown) if is_looked_up else None
-    is_refused = said.strict and found is not None and found.is_nothing
+    is_refused = said.strict and found is not None and not found.is_sure
     return Asked(
         elder=elder.id,
         version=version,

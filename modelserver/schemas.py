@@ -163,7 +163,7 @@ class ChatIn(_Body):
     member: Member = ""  #: who asks; with no conversation_id a new conversation is kept for them
     stream: bool = False
     retrieval: bool = True
-    strict: bool = False  #: look memories up, and where none fits say so, with nothing generated
+    strict: bool = False  #: look memories up, and where none is surely meant say so, with nothing generated
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=256, ge=1, le=2048)
 
@@ -253,7 +253,7 @@ class ChatOut(BaseModel):
     memory_ids: list[str]
     memories: list[MemoryOut]
     evidence: list[EvidenceOut]
-    refused: bool  #: strict, and nothing fitted
+    refused: bool  #: strict, and no memory was surely meant
     conversation_id: str | None  #: where it is kept; None where it is not
     model: str
     generated_by_ai: bool = True
