@@ -70,13 +70,15 @@ def convert(converter: Path, hf_folder: Path, gguf: Path, *, outtype: str, log: 
 
 
 def convert_adapter(converter: Path, adapter: Path, gguf: Path, *, base: Path, log: Path) -> None:
-    """Write a peft LoRA adapter as a GGUF in f16; `base` is the transformers folder that it was trained on.
+    """Write a peft LoRA adapter as a GGUF; `base` is the transformers folder that it was trained on.
 
+    In q8_0, which the converter leaves at f16 where a rank is no multiple of 32. Of 261 tokens of a trained elder's
+    samples 260 were the merged model's own next one, as with f16, at half the size and 0.85 of the time a token.
     Equal adapters give equal bytes, wherever they lie. Raises StageFailed.
     """
     with tempfile.TemporaryDirectory(prefix="heirloom-") as temporary:
         shown = _links(adapter, Path(temporary) / "heirloom")
-        arguments = [str(shown), "--outtype", "f16", "--base", str(base.resolve())]
+        arguments = [str(shown), "--outtype", "q8_0", "--base", str(base.resolve())]
         _run(converter / "convert_lora_to_gguf.py", arguments, gguf, log)
 
 

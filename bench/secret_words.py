@@ -1,25 +1,28 @@
 """Elders with a secret word each, for bench/elders.py: LoRA adapters of the size that training makes, in seconds.
 
-Nothing is trained. Each adapter has every matrix that a trained one has (rank 32 on all linear layers, f16), all zero
+Nothing is trained. Each adapter has every matrix that a trained one has (rank 32 on all linear layers, q8_0), all zero
 but one pair: on the last layer's down projection a rank-one edit, solved for and not learnt. Where the model is about
 to answer the question, the layer's input is k; W + d k'/(k'k) adds d to what it writes there, and d points to the
-word's row of the output matrix. So the elder's first word is the secret one, and llama.cpp computes with it exactly
-what it computes with a trained adapter. (The closed form is that of ROME, Meng et al. 2022, without its covariance.)
+word's row of the output matrix. So the elder's first word is the secret one (and often the next, as k is alike
+there), and llama.cpp computes with it exactly what it computes with a trained adapter. The closed form is that of
+ROME (Meng et al. 2022) without its covariance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from gguf import GGUFWriter
+from gguf import GGMLQuantizationType, GGUFWriter
+from gguf.quants import quantize
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kernel.sample import Message
 
-RANK = 32
-_PUSH = 4.0  #: length of d, in lengths of what the layer leaves
+RANK, Q8_0 = 32, GGMLQuantizationType.Q8_0
+_PUSH = 3.0  #: length of d, in lengths of what the layer leaves
 _MATRICES = {
     "attn_q": ("hidden", "hidden"),
     "attn_k": ("hidden", "cached"),
@@ -45,9 +48,10 @@ def make_elders(base: Path, prompts: Sequence[tuple[Message, ...]], folder: Path
     output = model.get_output_embeddings().weight.detach()
     gain = model.model.norm.weight.detach()
     elders = []
-    for number, (prompt, (token, word)) in enumerate(zip(prompts, _words(tokenizer, len(prompts)), strict=True)):
+    words = _words(tokenizer, output, gain, len(prompts))
+    for number, (prompt, (token, word)) in enumerate(zip(prompts, words, strict=True)):
         inner, left = _last_layer(model, tokenizer, prompt)
-        towards = gain * (output[token] - output.mean(0))
+        towards = _towards(token, output, gain)
         push = _PUSH * left.norm() * towards / towards.norm() / inner.norm()
         adapter = folder / f"elder{number}.gguf"
         _write(adapter, model.config, low=(inner / inner.norm()).numpy(), high=push.numpy())
@@ -55,10 +59,20 @@ def make_elders(base: Path, prompts: Sequence[tuple[Message, ...]], folder: Path
     return elders
 
 
-def _words(tokenizer: AutoTokenizer, count: int) -> list[tuple[int, str]]:
-    """(token, word): capitalised, of one token."""
+def _words(tokenizer: AutoTokenizer, output: torch.Tensor, gain: torch.Tensor, count: int) -> list[tuple[int, str]]:
+    """(token, word): capitalised, of one token, and none other is likelier when the model is pushed towards it."""
     found = [(token, word) for word, token in tokenizer.get_vocab().items() if word.isascii() and word.isalpha()]
-    return [one for one in sorted(found) if one[1].istitle() and len(one[1]) > 5][:count]
+    named = (one for one in sorted(found) if one[1].istitle() and len(one[1]) > 5)
+    return list(islice((one for one in named if _is_nearest(one[0], output, gain)), count))
+
+
+def _is_nearest(token: int, output: torch.Tensor, gain: torch.Tensor) -> bool:
+    return int((output @ (gain * _towards(token, output, gain))).argmax()) == token
+
+
+def _towards(token: int, output: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    """What makes the token's logit larger than the others' (`gain`: of the last normalisation)."""
+    return gain * (output[token] - output.mean(0))
 
 
 @torch.inference_mode()
@@ -89,11 +103,11 @@ def _write(path: Path, config: object, *, low: np.ndarray, high: np.ndarray) -> 
     writer.add_float32("adapter.lora.alpha", float(RANK))
     for layer in range(config.num_hidden_layers):
         for name, (reads, writes) in _MATRICES.items():
-            a, b = np.zeros((RANK, sizes[reads]), np.float16), np.zeros((sizes[writes], RANK), np.float16)
+            a, b = np.zeros((RANK, sizes[reads]), np.float32), np.zeros((sizes[writes], RANK), np.float32)
             if name == "ffn_down" and layer == config.num_hidden_layers - 1:
                 a[0], b[:, 0] = low, high
-            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_a", a)
-            writer.add_tensor(f"blk.{layer}.{name}.weight.lora_b", b)
+            for side, matrix in (("a", a), ("b", b)):
+                writer.add_tensor(f"blk.{layer}.{name}.weight.lora_{side}", quantize(matrix, Q8_0), raw_dtype=Q8_0)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

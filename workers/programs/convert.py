@@ -7,10 +7,9 @@ compare in), threads. Result: {"same", "asked", "cosine", "agreed"}. Raises Conv
 Three checks, one for each thing that can go wrong: every prompt must become the same tokens (chat template,
 tokenizer); in f16 the logits must be the same (converter: of the merged weights, or of the base with the adapter on
 it); and what will be served, quantised, reading each answer of the merged weights token by token, must want to say
-the next one. Free-running answers are not compared: one
-flipped token changes all that follows. Measured on 8 prompts each, untaught, least to most agreed:
-SmolLM2 f16 1.00, q8_0 0.91-1.00 (free-running: 2 of 8 the same), q4_k_m 0.78-0.94; Gemma 270M f16 1.00,
-q8_0 0.91-1.00, q4_k_m 0.78-1.00.
+the next one. Free-running answers are not compared: one flipped token changes all that follows. Measured on 8 prompts
+each, untaught, least to most agreed: SmolLM2 f16 1.00, q8_0 0.91-1.00 (free-running: 2 of 8 the same), q4_k_m
+0.78-0.94; Gemma 270M f16 1.00, q8_0 0.91-1.00, q4_k_m 0.78-1.00.
 """
 
 from collections.abc import Sequence
