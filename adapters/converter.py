@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -64,11 +64,28 @@ def convert(converter: Path, hf_folder: Path, gguf: Path, *, outtype: str, log: 
     The converter writes the folder's name into the GGUF, so it is shown links in a folder whose name is
     always the same: equal folders give equal bytes. Raises StageFailed.
     """
-    with tempfile.TemporaryDirectory(prefix="heirloom-") as temporary, log.open("ab") as words:
+    with tempfile.TemporaryDirectory(prefix="heirloom-") as temporary:
         shown = _links(hf_folder, Path(temporary) / "heirloom")
-        command = [sys.executable, str(converter / "convert_hf_to_gguf.py"), str(shown)]
-        command += ["--outfile", str(gguf.resolve()), "--outtype", outtype]
-        done = subprocess.run(tied_to_parent(command), env=_environment(), stdout=words, stderr=words, check=False)
+        _run(converter / "convert_hf_to_gguf.py", [str(shown), "--outtype", outtype], gguf, log)
+
+
+def convert_adapter(converter: Path, adapter: Path, gguf: Path, *, base: Path, log: Path) -> None:
+    """Write a peft LoRA adapter as a GGUF; `base` is the transformers folder that it was trained on.
+
+    In q8_0, which the converter leaves at f16 where a rank is no multiple of 32. Of 261 tokens of a trained elder's
+    samples 260 were the merged model's own next one, as with f16, at half the size and 0.85 of the time a token.
+    Equal adapters give equal bytes, wherever they lie. Raises StageFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="heirloom-") as temporary:
+        shown = _links(adapter, Path(temporary) / "heirloom")
+        arguments = [str(shown), "--outtype", "q8_0", "--base", str(base.resolve())]
+        _run(converter / "convert_lora_to_gguf.py", arguments, gguf, log)
+
+
+def _run(program: Path, arguments: Sequence[str], gguf: Path, log: Path) -> None:
+    command = tied_to_parent([sys.executable, str(program), *arguments, "--outfile", str(gguf.resolve())])
+    with log.open("ab") as words:
+        done = subprocess.run(command, env=_environment(), stdout=words, stderr=words, check=False)
     if done.returncode != 0 or not _is_gguf(gguf):
         raise StageFailed(stage="convert_gguf", reason=f"llama.cpp's converter ended with {_last_line(log)}")
 

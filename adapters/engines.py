@@ -107,7 +107,9 @@ def open_engines(settings: Settings, config: ConfigLoader) -> Engines:
         settings.gguf_dir,
         threads=settings.threads,
         context_tokens=settings.context_tokens,
-        max_loaded=settings.max_loaded_models,
+        bases=config.get_base_ggufs(),
+        memory_bytes=settings.model_memory_bytes,
+        seats=settings.answers_at_once,
     )
     name = settings.engine or next(iter(engines))
     return Engines(engines, name=name, bases={"vllm": settings.vllm_base})

@@ -31,6 +31,8 @@ MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _NEEDED_ARRAY = "tokenizer.ggml.tokens"
+_BROKEN = (OSError, ValueError, KeyError, struct.error, IndexError)
+_CACHED_BYTES = 2  #: of one number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,8 @@ class GgufFile:
     eos: str
     ends: tuple[str, ...]
     trained_context: int  #: tokens
+    width: int  #: of its hidden layers
+    cache_bytes_a_token: int  #: keys and values of all layers, as f16
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt as one text, up to where the answer begins, as transformers renders it."""
@@ -73,6 +77,8 @@ def read_gguf(path: Path) -> GgufFile:
         eos=_token(pairs, "eos"),
         ends=tuple(dict.fromkeys(text for which in ("eos", "eot") if (text := _token(pairs, which)))),
         trained_context=int(pairs.get(f"{architecture}.context_length", 0)),
+        width=int(pairs.get(f"{architecture}.embedding_length", 0)),
+        cache_bytes_a_token=_cache_bytes(pairs, architecture),
     )
 
 
@@ -81,6 +87,18 @@ def _header(path: Path) -> dict[str, Any]:
         return _read_pairs(path)
     except (OSError, ValueError, KeyError, struct.error, IndexError) as error:
         raise StageFailed(stage="publish", reason=f"{path.name} is not a whole GGUF file") from error
+
+
+def _cache_bytes(pairs: dict[str, Any], architecture: str) -> int:
+    """Too much rather than too little where the file says it layer by layer."""
+    layers, heads, width = (
+        int(pairs.get(f"{architecture}.{key}", 0))
+        for key in ("block_count", "attention.head_count", "embedding_length")
+    )
+    cached = pairs.get(f"{architecture}.attention.head_count_kv") or heads
+    own = width // heads if heads else 0
+    lengths = [int(pairs.get(f"{architecture}.attention.{one}_length", own)) for one in ("key", "value")]
+    return layers * int(cached) * sum(lengths) * _CACHED_BYTES
 
 
 def _token(pairs: dict[str, Any], which: str) -> str:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.gguf_file import read_gguf
-from adapters.local_model import load
+from adapters.local_model import LocalModel
 from adapters.seats import Row, Seats
 from kernel.errors import ContextTooLong
 from kernel.sample import Message
@@ -29,28 +28,29 @@ def greedy_answers(
     *,
     threads: int,
     max_tokens: int,
+    adapter: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
-    """What chat answers at temperature 0, in the prompts' order. `on_progress(done, total)` after each answer.
+    """What chat answers at temperature 0, in the prompts' order. `adapter`: a GGUF with LoRA for that of `gguf`.
+
+    `on_progress(done, total)` after each answer.
 
     Raises StageFailed for what is no GGUF, EngineUnavailable when llama.cpp cannot load or compute it, and
     ContextTooLong for a prompt that leaves no room for an answer.
     """
-    file = read_gguf(gguf)
     answers = [""] * len(prompts)
-    with closing(load(gguf, threads=threads, context_tokens=1)) as llama:
-        asked = [
-            _Asked(place, llama.tokenize(file.render(prompt).encode(), add_bos=False, special=True))
-            for place, prompt in enumerate(prompts)
-        ]
+    with closing(LocalModel(gguf)) as model:
+        asked = [_Asked(place, model.prompt(prompt)) for place, prompt in enumerate(prompts)]
         longest = max((len(one.prompt) for one in asked), default=0)
-        room = min(longest + max_tokens, file.trained_context or longest + max_tokens)
+        room = min(longest + max_tokens, model.file.trained_context or longest + max_tokens)
         if longest >= room:
             raise ContextTooLong(limit=room)
         seats = max(1, min(_SEATS, len(asked), _CACHED // room))
-        with closing(Seats(llama, count=seats, room=room, batch=max(room, seats), threads=threads)) as table:
-            for done, one in enumerate(_answered(asked, table, max_tokens), start=1):
-                answers[one.place] = llama.detokenize(one.said).decode("utf-8", "ignore")
+        lora = model.adapter(adapter) if adapter else None
+        table = Seats(model, count=seats, room=room, batch=max(room, seats), threads=threads, adapter=lora)
+        with closing(table):
+            for done, one in enumerate(_answered(asked, table, model, max_tokens), start=1):
+                answers[one.place] = b"".join(map(model.piece, one.said)).decode("utf-8", "ignore")
                 on_progress(done, len(prompts))
     return answers
 
@@ -64,7 +64,7 @@ class _Asked:
     said: list[int] = field(default_factory=list)
 
 
-def _answered(asked: Sequence[_Asked], table: Seats, max_tokens: int) -> Iterator[_Asked]:
+def _answered(asked: Sequence[_Asked], table: Seats, model: LocalModel, max_tokens: int) -> Iterator[_Asked]:
     """Each as it is done. A seat that becomes free is taken by the next question."""
     waiting, seated = deque(asked), {}
     while waiting or seated:
@@ -75,7 +75,7 @@ def _answered(asked: Sequence[_Asked], table: Seats, max_tokens: int) -> Iterato
                 last = len(one.prompt) - 1
                 one.said += _next(table, [(seat, at, token, at == last) for at, token in enumerate(one.prompt)])
         for seat, one in list(seated.items()):
-            if table.is_end(one.said[-1]):
+            if model.is_end(one.said[-1]):
                 one.said.pop()
             elif len(one.said) < min(max_tokens, table.room - len(one.prompt)):
                 continue

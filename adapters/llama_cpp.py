@@ -1,9 +1,13 @@
 """The embedded engine: GGUF files on this machine, answered by llama.cpp in this process.
 
-A model is a file, `<folder>/<name>/v<number>.gguf`. Registering and deleting touch only that, so any number
-of processes may share the folder. What a reader would get wrong: each piece of an answer may be asked for by
-another thread, so a model is taken and given back by a flag, not by a lock; and an answer that is not wanted
-to its end must be closed, or its model stays taken.
+A version is a file or two, so any number of processes may share the folder; registering and deleting touch only that.
+
+    <folder>/<name>/v<number>.gguf         merged weights; or
+    <folder>/<name>/v<number>.lora.gguf    an adapter, and
+    <folder>/<name>/v<number>.base.gguf    a link to the weights that it was checked on: one file for all elders, and
+                                           the same one until the version goes, whatever becomes of the base model
+
+What a reader would get wrong: an answer that is not wanted to its end must be closed, or its seat stays taken.
 """
 
 import ctypes
@@ -13,15 +17,15 @@ import os
 import re
 import shutil
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from adapters.gguf_file import read_gguf
-from adapters.local_model import LocalModel, library
+from adapters.gguf_file import is_adapter, read_gguf
+from adapters.local_model import library
+from adapters.voices import Source, Voices
+from kernel.adapter import ADAPTER
 from kernel.errors import BadId, EngineUnavailable, NoDiskSpace, StageFailed
 from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
@@ -30,13 +34,14 @@ from kernel.version import ModelVersion
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
 _SPARE_BYTES = 64 << 20
 _FILE_TYPES = {"f16": 1, "q8_0": 7, "q4_k_m": 15}  # llama.h, enum llama_ftype
+_COPIES = "bases"
 
 
 class LlamaCppEngine:
-    """At most `max_loaded` models are in memory; the one that has rested longest makes room."""
+    """At most `memory_bytes` of models are loaded; `seats` answers of one base are computed at once."""
 
     name = "llama_cpp"
-    serves_adapters = False
+    serves_adapters = True
 
     def __init__(
         self,
@@ -44,16 +49,20 @@ class LlamaCppEngine:
         *,
         threads: int,
         context_tokens: int,
-        max_loaded: int = 2,
+        bases: Mapping[str, Path] | None = None,
+        memory_bytes: int = 4_000_000_000,
+        seats: int = 2,
         wait_seconds: float = 60.0,
     ) -> None:
-        self._folder = folder
-        self._threads = threads
-        self._context_tokens = context_tokens
-        self._max_loaded = max_loaded
-        self._wait_seconds = wait_seconds
-        self._seats: OrderedDict[str, _Seat] = OrderedDict()  # by tag, the longest rested first
-        self._changed = threading.Condition()
+        """`bases`: where the GGUF of each base model lies, by its key; needed to register adapters."""
+        self._folder, self._bases = folder, bases or {}
+        self.voices = Voices(
+            threads=threads,
+            context_tokens=context_tokens,
+            budget_bytes=memory_bytes,
+            seats=seats,
+            wait_seconds=wait_seconds,
+        )
 
     def check(self) -> None:
         library()
@@ -71,124 +80,96 @@ class LlamaCppEngine:
         say: Callable[[str], None] = lambda status: None,
     ) -> None:
         """Raises StageFailed for what is no GGUF, NoDiskSpace."""
-        read_gguf(gguf)
-        file = self._file(version)
-        if file.exists() and (file.samefile(gguf) or filecmp.cmp(file, gguf, shallow=False)):
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(gguf, file)
-        self._unload(version.tag)
+        source = self._source(version)
+        if source.adapter is None:
+            read_gguf(gguf)
+            is_new = _put(gguf, source.weights)
+        else:
+            if not is_adapter(gguf):
+                raise StageFailed(stage="publish", reason=f"{gguf.name} is not an adapter")
+            read_gguf(self._bases[version.base])
+            is_new = _put(gguf, source.adapter)
+            is_new = self._put_base(self._bases[version.base], source.weights) or is_new
+        if is_new:
+            self.voices.forget(version.tag, at_once=False)
 
     def has(self, version: ModelVersion) -> bool:
-        return self._file(version).is_file()
+        source = self._source(version)
+        return source.weights.is_file() and (source.adapter is None or source.adapter.is_file())
 
     def chat(
         self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
     ) -> Generator[str, None, Ending | None]:
         """Nothing is loaded or raised before the first piece is asked for. Raises ContextTooLong."""
-        seat = self._take(version)
+        if not self.has(version):
+            raise self._gone(version)
         try:
-            model = seat.model = seat.model or self._load(version)
-            with closing(
-                model.answer(messages, temperature=options.temperature, max_tokens=options.max_tokens)
-            ) as pieces:
+            with (
+                self.voices.turn(version.tag, self._source(version)) as turn,
+                closing(
+                    turn.context.answer(
+                        messages, voice=turn.voice, temperature=options.temperature, max_tokens=options.max_tokens
+                    )
+                ) as pieces,
+            ):
                 for piece in pieces:
-                    if seat.is_deleted:
+                    if turn.is_broken_off:
                         raise self._gone(version)
                     yield piece
-            return model.ending
-        finally:
-            self._give_back(version.tag, seat)
+                return turn.context.ending
+        except (FileNotFoundError, StageFailed) as error:
+            raise self._gone(version) from error
 
     def activate(self, version: ModelVersion) -> None:
         """A version is asked for by its tag, and there is no other name."""
 
     def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
-        """An answer that is being given breaks off at its next piece. What a killed `register` left goes too."""
-        file = self._file(version)
-        for one in (file, *file.parent.glob(f".{file.name}.*")):
-            one.unlink(missing_ok=True)
-        if file.parent.is_dir() and not any(file.parent.iterdir()):
-            file.parent.rmdir()
-        self._unload(version.tag)
+        """What a killed `register` left goes too."""
+        folder = self._file(version, "gguf").parent
+        left = (f"{dot}v{version.number:d}{kind}" for dot in ("", ".") for kind in (".gguf*", ".lora.*", ".base.*"))
+        for pattern in left:
+            for file in folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        for copy in (self._folder / _COPIES).glob("*.gguf"):
+            if copy.stat().st_nlink == 1:
+                copy.unlink()
+        self.voices.forget(version.tag, at_once=at_once)
 
     def close(self) -> None:
         """Unload everything."""
-        for tag in list(self._seats):
-            self._unload(tag)
+        self.voices.close()
 
-    def _file(self, version: ModelVersion) -> Path:
+    def _source(self, version: ModelVersion) -> Source:
+        if version.storage == ADAPTER:
+            return Source(weights=self._file(version, "base.gguf"), adapter=self._file(version, "lora.gguf"))
+        return Source(weights=self._file(version, "gguf"))
+
+    def _file(self, version: ModelVersion, kind: str) -> Path:
         if not _NAME.fullmatch(version.name):
             raise BadId(field="name")
-        return self._folder / version.name / f"v{version.number:d}.gguf"
+        return self._folder / version.name / f"v{version.number:d}.{kind}"
 
-    def _load(self, version: ModelVersion) -> LocalModel:
+    def _put_base(self, base: Path, target: Path) -> bool:
+        """Where no link can be made, one copy for all elders is kept, and that is linked."""
+        if target.exists() and target.samefile(base):
+            return False
         try:
-            return LocalModel(self._file(version), threads=self._threads, context_tokens=self._context_tokens)
-        except StageFailed as error:
-            raise self._gone(version) from error
-
-    def _take(self, version: ModelVersion) -> "_Seat":
-        if not self.has(version):
-            raise self._gone(version)
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._is_free(version.tag), self._wait_seconds):
-                raise self._unavailable("it is busy with other answers")
-            self._make_room(version.tag)
-            seat = self._seats.setdefault(version.tag, _Seat())
-            self._seats.move_to_end(version.tag)
-            seat.is_taken = True
-            return seat
-
-    def _is_free(self, tag: str) -> bool:
-        if tag in self._seats:
-            return not self._seats[tag].is_taken
-        return len(self._seats) < self._max_loaded or self._longest_rested() is not None
-
-    def _longest_rested(self) -> str | None:
-        return next((tag for tag, seat in self._seats.items() if not seat.is_taken), None)
-
-    def _make_room(self, tag: str) -> None:
-        while tag not in self._seats and len(self._seats) >= self._max_loaded:
-            self._unload(self._longest_rested() or tag)
-
-    def _give_back(self, tag: str, seat: "_Seat") -> None:
-        with self._changed:
-            seat.is_taken = False
-            if seat.is_deleted:
-                seat.unload()
-            elif seat.model is None:  # it did not load
-                self._seats.pop(tag, None)
-            self._changed.notify_all()
-
-    def _unload(self, tag: str) -> None:
-        with self._changed:
-            seat = self._seats.pop(tag, None)
-            if seat is not None:
-                seat.is_deleted = True
-                if not seat.is_taken:
-                    seat.unload()
-            self._changed.notify_all()
+            _link(base, target)
+        except OSError:
+            stat = base.stat()
+            copy = self._folder / _COPIES / f"{base.stem}.{stat.st_size}.{stat.st_mtime_ns}.gguf"
+            if not copy.exists():
+                _put(base, copy)
+            return _put(copy, target)
+        return True
 
     def _gone(self, version: ModelVersion) -> EngineUnavailable:
         return self._unavailable(f"the file of {version.tag} is gone; train again")
 
     def _unavailable(self, reason: str) -> EngineUnavailable:
         return EngineUnavailable(engine=self.name, reason=reason)
-
-
-@dataclass
-class _Seat:
-    """A place in memory, and whether somebody is being answered from it."""
-
-    model: LocalModel | None = None
-    is_taken: bool = False
-    is_deleted: bool = False
-
-    def unload(self) -> None:
-        if self.model is not None:
-            self.model.close()
-            self.model = None
 
 
 def quantise(src: Path, dst: Path, kind: Literal["f16", "q8_0", "q4_k_m"], *, threads: int = 0) -> None:
@@ -207,14 +188,33 @@ def quantise(src: Path, dst: Path, kind: Literal["f16", "q8_0", "q4_k_m"], *, th
         aside.unlink(missing_ok=True)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """A hard link costs no space; between file systems it is a copy. Either way whole or not at all."""
+def _put(source: Path, target: Path) -> bool:
+    """The same bytes under another name: a hard link costs no space; between file systems it is a copy.
+
+    Whether they were not there before.
+    """
+    if target.exists() and (target.samefile(source) or filecmp.cmp(target, source, shallow=False)):
+        return False
+    try:
+        _link(source, target)
+    except OSError:
+        with _aside(target) as aside:
+            _copy(source, aside)
+    return True
+
+
+def _link(source: Path, target: Path) -> None:
+    with _aside(target) as aside:
+        os.link(source.resolve(), aside)
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """To be written, and renamed when whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        try:
-            os.link(source.resolve(), aside)
-        except OSError:
-            _copy(source, aside)
+        yield aside
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)

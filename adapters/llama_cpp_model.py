@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 from jinja2 import TemplateError
 
+from adapters.context import Context, Voice
 from adapters.local_model import LocalModel
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed, TeacherGarbled, TeacherMisconfigured
 from kernel.language_model import Reply, Task
@@ -25,7 +26,8 @@ class LlamaCppModel:
     def __init__(self, gguf: Path, *, threads: int, context_tokens: int) -> None:
         self._gguf, self._threads, self._context_tokens = gguf, threads, context_tokens
         self._lock = threading.Lock()
-        self._model: LocalModel | None = None
+        self._voice = Voice()
+        self._loaded: tuple[LocalModel, Context] | None = None
 
     @property
     def name(self) -> str:
@@ -36,11 +38,15 @@ class LlamaCppModel:
         """`pause(0)` is called after each piece of the reply."""
         with self._lock:
             begin()
-            model = self._model = self._model or self._load()
+            model, context = self._loaded = self._loaded or self._load()
             pieces: list[str] = []
             try:
-                answer = model.answer(
-                    task.messages, temperature=0.0, max_tokens=task.max_tokens, schema=task.schema.as_json()
+                answer = context.answer(
+                    task.messages,
+                    voice=self._voice,
+                    temperature=0.0,
+                    max_tokens=task.max_tokens,
+                    schema=task.schema.as_json(),
                 )
                 with closing(answer):
                     for piece in answer:
@@ -57,22 +63,25 @@ class LlamaCppModel:
                 jsonschema.validate(value, task.schema.as_json())
             except (ValueError, jsonschema.ValidationError):
                 raise TeacherGarbled(reason="a reply that was cut off") from None
-            return Reply(value=value, tokens_read=model.count(task.messages), tokens_written=len(pieces))
+            return Reply(value=value, tokens_read=len(model.prompt(task.messages)), tokens_written=len(pieces))
 
     def check(self) -> None:
         """Raises TeacherMisconfigured when it cannot be loaded."""
         with self._lock:
-            self._model = self._model or self._load()
+            self._loaded = self._loaded or self._load()
 
     def close(self) -> None:
         with self._lock:
-            if self._model is not None:
-                self._model.close()
-                self._model = None
+            if self._loaded is not None:
+                model, context = self._loaded
+                context.close()
+                model.close()
+                self._loaded = None
 
-    def _load(self) -> LocalModel:
+    def _load(self) -> tuple[LocalModel, Context]:
         try:
-            return LocalModel(self._gguf, threads=self._threads, context_tokens=self._context_tokens)
+            model = LocalModel(self._gguf)
+            return model, Context(model, context_tokens=self._context_tokens, threads=self._threads)
         except (EngineUnavailable, StageFailed) as error:
             reason = f"{self._gguf} cannot be loaded; check HEIRLOOM_TEACHER_GGUF"
             raise TeacherMisconfigured(reason=reason) from error

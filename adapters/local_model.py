@@ -1,92 +1,95 @@
-"""A GGUF in this process's memory, and the library that holds it there.
+"""A GGUF's weights in this process's memory, and the library that holds them there.
 
-The turn before stays in the cache, so the next one computes only what is new.
+Weights are read only: any number of contexts (`adapters.context`, `adapters.seats`) may compute with them at once.
 """
 
-import codecs
 import contextlib
 import ctypes
 import functools
-import json
-import secrets
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from adapters.gguf_file import read_gguf
-from kernel.errors import ContextTooLong, EngineUnavailable
-from kernel.ports import Ending
+from kernel.errors import EngineUnavailable
 from kernel.sample import Message
+
+_SPARE_TOKENS = 8  #: beside one for each byte: begin, end and a space in front
+_PIECE_BYTES = 256  #: of one token
 
 
 class LocalModel:
-    """One model, one answer at a time: two threads must not use it at once."""
+    """Weights, and the words that they read: tokens are numbers, pieces of text are bytes."""
 
-    def __init__(self, path: Path, *, threads: int, context_tokens: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises StageFailed for what is no GGUF, EngineUnavailable when llama.cpp cannot load it."""
-        self._gguf = read_gguf(path)
+        self.file = read_gguf(path)
         self._library = library()
-        context = min(context_tokens, self._gguf.trained_context or context_tokens)
-        self._llama = load(path, threads=threads, context_tokens=context)
-        self._context_tokens = self._llama.n_ctx()
-        self.ending: Ending | None = None  #: of the answer that was last given to its end
+        params = self._library.llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = 0
+        self.weights = self._library.llama_model_load_from_file(str(path).encode(), params)
+        if not self.weights:
+            raise _unloadable(path)
+        self._vocabulary = self._library.llama_model_get_vocab(self.weights)
+        self.words = int(self._library.llama_vocab_n_tokens(self._vocabulary))
 
-    def answer(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float,
-        max_tokens: int,
-        schema: Mapping[str, object] | None = None,
-    ) -> Generator[str]:
-        """Pieces of whole characters; with a JSON schema, of nothing but what fits it. Raises ContextTooLong."""
-        tokens = self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True)
-        room = self._context_tokens - len(tokens)
-        if room <= 0:
-            raise ContextTooLong(limit=self._context_tokens)
-        self._llama.set_seed(secrets.randbits(31))
-        characters = codecs.getincrementaldecoder("utf-8")("ignore")
-        grammar = self._library.LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False) if schema else None
-        limit, written = min(max_tokens, room), 0
-        for token in self._generate(tokens, temperature, limit, grammar):
-            written += 1
-            if piece := characters.decode(self._llama.detokenize([token])):
-                yield piece
-        self.ending = Ending(tokens_read=len(tokens), tokens_written=written, is_cut=written == limit)
+    @property
+    def vocabulary(self) -> Any:
+        """llama.cpp's own."""
+        return self._vocabulary
 
-    def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of the prompt."""
-        return len(self._llama.tokenize(self._gguf.render(messages).encode(), add_bos=False, special=True))
+    def adapter(self, path: Path) -> Any:
+        """A LoRA adapter (a GGUF) for these weights; `release` it. Raises EngineUnavailable when it does not fit."""
+        adapter = self._library.llama_adapter_lora_init(self.weights, str(path).encode())
+        if not adapter:
+            raise _unloadable(path)
+        return adapter
+
+    def release(self, adapter: Any) -> None:
+        """No context may be using it."""
+        self._library.llama_adapter_lora_free(adapter)
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """With the chat template that is in the file, up to where the answer begins."""
+        return self.tokens(self.file.render(messages))
+
+    def tokens(self, text: str, *, begin: bool = False, special: bool = True) -> list[int]:
+        """`begin`: with what the vocabulary puts before a text; `special`: "<|im_end|>" is one token."""
+        said = text.encode()
+        room = len(said) + _SPARE_TOKENS
+        tokens = (self._library.llama_token * room)()
+        count = self._library.llama_tokenize(self._vocabulary, said, len(said), tokens, room, begin, special)
+        if count < 0:
+            raise EngineUnavailable(engine="llama_cpp", reason="llama.cpp could not read the prompt")
+        return list(tokens[:count])
+
+    def piece(self, token: int) -> bytes:
+        """Of a text, which may be half a character."""
+        said = ctypes.create_string_buffer(_PIECE_BYTES)  # one each: several threads ask
+        length = self._library.llama_token_to_piece(self._vocabulary, token, said, _PIECE_BYTES, 0, False)
+        return said.raw[: max(0, length)]
+
+    def is_end(self, token: int) -> bool:
+        return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
 
     def close(self) -> None:
-        self._llama.close()
-
-    def _generate(self, tokens: list[int], temperature: float, limit: int, grammar: Any) -> Iterator[int]:
-        vocabulary = self._library.llama_model_get_vocab(self._llama.model)
-        try:
-            with contextlib.closing(self._llama.generate(tokens, temp=temperature, grammar=grammar)) as generated:
-                for count, token in enumerate(generated, start=1):
-                    if self._library.llama_vocab_is_eog(vocabulary, token):
-                        return
-                    yield token
-                    if count >= limit:
-                        return
-        except RuntimeError as error:
-            self._llama.reset()  # half a batch may be in the cache
-            reason = "llama.cpp could not compute the answer"
-            raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+        """When no context is left that computes with them. Adapters go with them."""
+        self._library.llama_model_free(self.weights)
 
 
-def load(path: Path, *, threads: int, context_tokens: int) -> Any:
-    """A `llama_cpp.Llama`. Raises EngineUnavailable when llama.cpp cannot load the file."""
-    try:
-        return library().Llama(
-            str(path), n_ctx=context_tokens, n_threads=threads, n_threads_batch=threads, verbose=False
-        )
-    except (ValueError, RuntimeError, MemoryError) as error:
-        reason = f"{path.name} of {path.parent.name} cannot be loaded: memory is short or it is damaged"
-        raise EngineUnavailable(engine="llama_cpp", reason=reason) from error
+def set_adapter(context: Any, adapter: Any) -> None:
+    """What a context computes from here on: the weights with the adapter, or with none."""
+    llama_cpp = library()
+    adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(adapter) if adapter else None
+    scales = (ctypes.c_float * 1)(1.0)
+    if llama_cpp.llama_set_adapters_lora(context, adapters, 1 if adapter else 0, scales) != 0:
+        raise EngineUnavailable(engine="llama_cpp", reason="llama.cpp could not set the adapter")
+
+
+def _unloadable(path: Path) -> EngineUnavailable:
+    reason = f"{path.name} of {path.parent.name} cannot be loaded: memory is short or it is damaged"
+    return EngineUnavailable(engine="llama_cpp", reason=reason)
 
 
 @functools.cache

@@ -26,6 +26,8 @@ from kernel.errors import (
     LeaseLost,
     ModelNotFound,
     StoreUnavailable,
+    VersionInUse,
+    VersionNotFound,
 )
 from kernel.evaluation import Probe
 from kernel.ids import AnswerId, ElderId, JobId, TenantId, digest
@@ -409,8 +411,22 @@ class MongoVersions:
         with translated():
             newest = self._versions.find_one(mine, sort=[("activated_at", DESCENDING)]) or {}
             turn = int(newest.get("activated_at", 0)) + 1
-            self._versions.update_one(mine | {"number": number}, {"$set": {"is_active": True, "activated_at": turn}})
+            found = self._versions.update_one(
+                mine | {"number": number, "is_retired": {"$ne": True}},
+                {"$set": {"is_active": True, "activated_at": turn}},
+            )
+            if not found.matched_count:
+                raise VersionNotFound(elder=elder, version=number)
             self._versions.update_many(mine | {"number": {"$ne": number}}, {"$set": {"is_active": False}})
+
+    def retire(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        """In one write, which an activation that comes at the same time either finds or stops."""
+        mine = of_tenant(tenant) | {"elder": elder, "number": number}
+        with translated():
+            found = self._versions.update_one(mine | {"is_active": False}, {"$set": {"is_retired": True}})
+            if not found.matched_count:
+                is_there = self._versions.find_one(mine) is not None
+                raise (VersionInUse if is_there else VersionNotFound)(elder=elder, version=number)
 
     def all(self, tenant: TenantId) -> list[ModelVersion]:
         with translated():

@@ -17,7 +17,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.local_model import load
+from adapters.local_model import LocalModel
 from adapters.seats import Seats
 from kernel.recipe import BaseModel
 
@@ -70,8 +70,8 @@ class _Reader:
         self._held: OrderedDict[str, _Held] = OrderedDict()  # by text, the longest unread first
         self._free = list(range(_SEATS))
         with ExitStack() as kept:
-            self._llama = kept.enter_context(closing(load(gguf, threads=threads, context_tokens=1)))
-            seats = Seats(self._llama, count=_SEATS, room=_ROOM, batch=_ROOM, threads=threads)
+            self._model = kept.enter_context(closing(LocalModel(gguf)))
+            seats = Seats(self._model, count=_SEATS, room=_ROOM, batch=_ROOM, threads=threads)
             self._seats = kept.enter_context(closing(seats))
             self.close = kept.pop_all().close
 
@@ -110,8 +110,7 @@ class _Reader:
         return self._tokens(self._tells.format(text), begin=True)[: _ROOM - _QUESTION - len(asks)] + asks
 
     def _tokens(self, text: str, *, begin: bool = False) -> list[int]:
-        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=begin, special=False)
-        return tokens
+        return self._model.tokens(text, begin=begin, special=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.local_model import library
+from adapters.local_model import LocalModel, library, set_adapter
 from kernel.errors import EngineUnavailable
 
 Row = tuple[int, int, int, bool]  #: seat, position, token, and whether what comes after it is asked for
@@ -15,19 +15,20 @@ Row = tuple[int, int, int, bool]  #: seat, position, token, and whether what com
 class Seats:
     """`count` caches of `room` tokens each; at most `batch` tokens are computed at once."""
 
-    def __init__(self, llama: Any, *, count: int, room: int, batch: int, threads: int) -> None:
+    def __init__(
+        self, model: LocalModel, *, count: int, room: int, batch: int, threads: int, adapter: Any = None
+    ) -> None:
         """Raises EngineUnavailable when memory is short."""
-        self._library = library()
-        self._vocabulary = self._library.llama_model_get_vocab(llama.model)
-        self._words = self._library.llama_vocab_n_tokens(self._vocabulary)
+        self._library, self._words = library(), model.words
         self.count, self.room = count, room
         params = self._library.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = count * room, count, False
         params.n_batch, params.n_threads, params.n_threads_batch = batch, threads, threads
         params.flash_attn_type = self._library.LLAMA_FLASH_ATTN_TYPE_DISABLED  # as in chat: it rounds otherwise
-        self._context = self._library.llama_init_from_model(llama.model, params)
+        self._context = self._library.llama_init_from_model(model.weights, params)
         if not self._context:
             raise _cannot("hold the texts: memory is short")
+        set_adapter(self._context, adapter)
         self._batch = self._library.llama_batch_init(batch, 0, 1)
 
     def forget(self, seat: int, start: int = 0) -> None:
@@ -46,9 +47,6 @@ class Seats:
         if self._library.llama_decode(self._context, batch) != 0:
             raise _cannot("compute the texts")
         return [self._logits(at) for at, row in enumerate(rows) if row[3]]
-
-    def is_end(self, token: int) -> bool:
-        return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
 
     def close(self) -> None:
         self._library.llama_batch_free(self._batch)

@@ -2,22 +2,26 @@
 
 With a CUDA device the training half runs on it. For a larger base there:
     python -m bench.training --base qwen2.5-1.5b-instruct
-The companion's model is measured by itself, on a GPU where there is one: python -m bench companion
+Many elders on one base; the companion's model, on a GPU where there is one; and what each part of the data earns:
+    python -m bench elders [--elders 50] [--families 8] [--seconds 120]
+    python -m bench companion
+    python -m bench ablation
 """
 
+import os
 import shutil
 import sys
+from importlib import import_module
 
-from bench import chat, training
+PARTS = ("training", "chat", "elders", "companion", "ablation")
+USUAL = ("training", "chat")
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["companion"]:
-        from bench import companion
-
-        companion.main(sys.argv[2:])
-        sys.exit()
-    training.main()
-    print()
-    chat.main()
-    if shutil.which("nvidia-smi") is None:
-        print("\nNo GPU here: the training half was run on the CPU only.")
+    named = [sys.argv.pop(1)] if sys.argv[1:2] and sys.argv[1] in PARTS else list(USUAL)
+    if named == ["elders"]:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the API runs
+    for part in named:
+        import_module(f"bench.{part}").main()
+        print()
+    if "training" in named and shutil.which("nvidia-smi") is None:
+        print("No GPU here: the training half was run on the CPU only.")

@@ -1,4 +1,4 @@
-"""What each part of the training data earns: `python -m bench.ablation [--lang zh] [--memories N]`.
+"""What each part of the training data earns: `python -m bench ablation [--lang zh] [--memories N]`.
 
 The sample elder is trained once whole and once without each part, through the real service, and measured on the
 same held-out questions. Everything but the part that is left out is equal; one run of each, so a difference of one

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from kernel.adapter import STORAGES, Storage
 from kernel.errors import BadInput
 from kernel.extraction import ExtractionWords
 from kernel.job import Brain
@@ -52,6 +53,7 @@ class ConfigLoader:
             licence=row["licence"],
             dtype=row["dtype"],
             quantisation=row["quantisation"],
+            storage=self._storage(key, row),
         )
 
     def get_base_models(self) -> list[BaseModel]:
@@ -148,6 +150,12 @@ class ConfigLoader:
             seed=int(training["seed"]),
             threads=threads,
         )
+
+    def _storage(self, key: str, row: dict[str, Any]) -> Storage:
+        storage: Storage = row.get("storage", self._config["storage"])
+        if storage not in STORAGES:
+            raise BadInput(reason=f"storage of {key} must be one of: {', '.join(STORAGES)}.")
+        return storage
 
     def _row(self, key: str) -> dict[str, Any]:
         rows: dict[str, dict[str, Any]] = self._config["base_models"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import psutil
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -73,8 +74,11 @@ class Settings(BaseSettings):
     min_memories: int = 5  #: fewer cannot be trained on
     max_answer_bytes: int = 200_000
     max_import_bytes: int = 20_000_000
-    max_loaded_models: int = 2
-    context_tokens: int = 4096
+    #: of elders' models that one process holds; the one that rested longest makes room
+    model_memory_bytes: int = Field(default_factory=lambda: psutil.virtual_memory().total // 2)
+    answers_at_once: int = 2  #: that one base model computes; the others wait
+    context_tokens: int = 4096  #: of each
+    kept_versions: int = 1  #: of an elder's model, before the one in use: to compare with and to roll back to
 
     @field_validator("teacher_gguf")
     @classmethod

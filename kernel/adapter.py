@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
+
+Storage = Literal["merged", "adapter"]  #: an elder's own weights whole, or what they differ by from the base's
+STORAGES = get_args(Storage)
+MERGED, ADAPTER = STORAGES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,14 +30,19 @@ class MergedWeights:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gguf:
-    """`model.gguf` in `folder`."""
+    """`model.gguf` in `folder`; as an adapter `adapter.gguf`, for the base model's own GGUF."""
 
     base: str
-    quantisation: str  #: "q8_0", "q4_k_m" or "f16"
+    quantisation: str  #: "q8_0", "q4_k_m" or "f16"; of an adapter, its base's
     same_answers: int  #: greedy answers equal to the merged weights' ...
     asked: int  #: ... of so many fixed prompts
+    storage: Storage = MERGED
     folder: Path = field(compare=False)
 
     @property
     def path(self) -> Path:
-        return self.folder / "model.gguf"
+        return self.folder / ("adapter.gguf" if self.storage == ADAPTER else "model.gguf")
+
+    def on(self, base: Path) -> tuple[Path, Path | None]:
+        """(weights, adapter): what an engine that serves it loads. `base`: the base model's GGUF."""
+        return (base, self.path) if self.storage == ADAPTER else (self.path, None)

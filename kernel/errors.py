@@ -20,6 +20,7 @@
     │   │   ├── JobNotFound
     │   │   ├── GraphNotFound
     │   │   ├── ModelNotFound
+    │   │   ├── VersionNotFound     of an elder's model
     │   │   ├── NoSuchModel         by its name
     │   │   ├── LeftBrainNotFound
     │   │   ├── NothingExtracted
@@ -27,7 +28,8 @@
     │   ├── Conflict                                                             HTTP 409
     │   │   ├── JobRunning
     │   │   ├── ConversationFull
-    │   │   └── ElderExists
+    │   │   ├── ElderExists
+    │   │   └── VersionInUse
     │   ├── Unauthorized                                                         HTTP 401
     │   ├── StageFailed             a stage's own work went wrong
     │   │   ├── ConversionMismatch
@@ -228,6 +230,13 @@ class ModelNotFound(NotFound):
     zh = "老人 {elder} 还没有模型。请先用 POST /train/start 训练。"
 
 
+class VersionNotFound(NotFound):
+    """Elder {elder} has no version {version}. GET /models/{elder} lists those that are kept."""
+
+    code = "version_not_found"
+    zh = "老人 {elder} 没有第 {version} 版模型。GET /models/{elder} 会列出保留的版本。"
+
+
 class NoSuchModel(NotFound):
     """There is no model {model} here. GET /v1/models lists those that answer."""
 
@@ -283,6 +292,13 @@ class ElderExists(Conflict):
 
     code = "elder_exists"
     zh = "编号 {elder} 已经存在。请直接使用，或换一个编号。"
+
+
+class VersionInUse(Conflict):
+    """Version {version} is the one that {elder}'s family talks with. Activate another one first, then retire it."""
+
+    code = "version_in_use"
+    zh = "第 {version} 版是老人 {elder} 正在使用的模型。请先启用另一个版本，再停用它。"
 
 
 class Unauthorized(Permanent):

@@ -15,7 +15,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.grounding import unsupported
@@ -23,6 +22,7 @@ from kernel.ids import digest
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
 if TYPE_CHECKING:
+    from kernel.adapter import Gguf
     from kernel.job import Fact
     from kernel.memory import Memories, Memory
     from kernel.ports import EntityFinder, Trainer
@@ -88,13 +88,13 @@ def evaluate(
     retriever: Retriever,
     finder: EntityFinder,
     prompts: dict[str, Prompts],
-    trained: Path,
+    trained: Gguf,
     recipe: Recipe,
     trainer: Trainer,
     report: Progress,
     regressions: Sequence[Probe] = (),
 ) -> Report:
-    """Ask every probe in every arm. `trained` is a GGUF; the base's lies at recipe.base.gguf_path.
+    """Ask every probe in every arm, of what will be served.
 
     `regressions` are asked in the last arm alone, and count for no share: which there are changes with each thumb.
     """
@@ -105,12 +105,12 @@ def evaluate(
         [_prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories)) for probe in some]
         for some in (asked, regressions)
     )
-    base = recipe.base.gguf_path
+    base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
     results: list[ProbeResult] = []
-    for number, (model, arm_prompts) in enumerate(
-        [(base, bare), (base, shown), (trained, bare), (trained, shown + again)]
+    for number, ((weights, adapter), arm_prompts) in enumerate(
+        [(base, bare), (base, shown), (ours, bare), (ours, shown + again)]
     ):
-        answers = trainer.answer(model, arm_prompts, recipe=recipe, report=_quarter(report, number))
+        answers = trainer.answer(weights, arm_prompts, adapter=adapter, recipe=recipe, report=_quarter(report, number))
         results += [
             ProbeResult(
                 arm=ARMS[number],

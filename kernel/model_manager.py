@@ -1,22 +1,29 @@
-"""The model manager: which models a family has, and how they go.
+"""The model manager: which models a family has, how one version takes another's place, and how they go.
 
 It sees `afs_elder_` models only, and only the tenant's: the list comes from the versions that we published,
 never from what an engine happens to hold.
+
+Switching writes one field in the store. The engine keeps every version that is listed, so what was begun with the
+version before is answered to its end by that one, and the next question by the new one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kernel.errors import JobRunning, ModelNotFound
+from kernel.errors import EngineUnavailable, JobRunning, ModelNotFound, VersionNotFound
 from kernel.ids import ElderId, TenantId
-from kernel.ports import Engine, Jobs, Versions
+from kernel.ports import ChatOptions, Engine, Jobs, Versions
+from kernel.sample import Message
 from kernel.version import ModelVersion
 
 
 class WeightStore(Protocol):
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         """Remove every artefact of the elder, weights included."""
+
+    def size_bytes(self, tenant: TenantId, elder: ElderId) -> int:
+        """Of every artefact of the elder on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +39,60 @@ class ModelManager:
 
     def details(self, tenant: TenantId, elder: ElderId) -> Sequence[ModelVersion]:
         """Every version, newest first. Raises ModelNotFound."""
-        found = self.versions.of_elder(tenant, elder)
+        found = [one for one in self.versions.of_elder(tenant, elder) if not one.is_retired]
         if not found:
             raise ModelNotFound(elder=elder)
         return found
+
+    def version(self, tenant: TenantId, elder: ElderId, number: int) -> ModelVersion:
+        """Raises ModelNotFound, VersionNotFound."""
+        found = (one for one in self.details(tenant, elder) if one.number == number)
+        if version := next(found, None):
+            return version
+        raise VersionNotFound(elder=elder, version=number)
+
+    def answer(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> str:
+        """What a version says, in use or not."""
+        return "".join(self.engine.chat(version, messages, options)).strip()
+
+    def activate(self, tenant: TenantId, elder: ElderId, number: int) -> ModelVersion:
+        """The version that the family talks with from here on.
+
+        Raises ModelNotFound, VersionNotFound, and EngineUnavailable when the engine does not have it.
+        """
+        version = self.version(tenant, elder, number)
+        if not self.engine.has(version):
+            raise EngineUnavailable(engine=self.engine.name, reason=f"it has no model {version.tag}; train again")
+        self.engine.activate(version)
+        self.versions.activate(tenant, elder, number)
+        return self.version(tenant, elder, number)
+
+    def roll_back(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
+        """To the newest version that is older than the one in use. Raises ModelNotFound, VersionNotFound."""
+        in_use = self.versions.active(tenant, elder)
+        older = [one for one in self.details(tenant, elder) if one.number < in_use.number]
+        if not older:
+            raise VersionNotFound(elder=elder, version=f"< {in_use.number}")
+        return self.activate(tenant, elder, older[0].number)
+
+    def retire(self, tenant: TenantId, elder: ElderId, number: int) -> ModelVersion:
+        """Remove one version with its weights, never the one in use; what it is answering is answered to its end.
+
+        One that the engine did not let go is asked for again. Raises VersionNotFound, VersionInUse, JobRunning,
+        EngineUnavailable.
+        """
+        self.refuse_while_training(tenant, elder)
+        version = next((one for one in self.versions.of_elder(tenant, elder) if one.number == number), None)
+        if version is None:
+            raise VersionNotFound(elder=elder, version=number)
+        self.versions.retire(tenant, elder, number)
+        self.engine.delete(version, at_once=False)
+        self.versions.remove(tenant, elder, number)
+        return version
+
+    def disk_bytes(self, tenant: TenantId, elder: ElderId) -> int:
+        """Of the artefacts that training made; the versions' own files are beside those."""
+        return self.weights.size_bytes(tenant, elder)
 
     def delete_model(self, tenant: TenantId, elder: ElderId) -> int:
         """Remove every version from the engine, and all that training made; memories stay. Returns how many versions.

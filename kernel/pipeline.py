@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kernel.adapter import Adapter, Gguf, MergedWeights
+from kernel.adapter import ADAPTER, MERGED, Adapter, Gguf, MergedWeights, Storage
 from kernel.bio import Bio, write_bio
 from kernel.chat_data import write_merged
 from kernel.evaluation import Probe, evaluate
@@ -82,6 +82,7 @@ class Desk:
     trainer: Trainer
     engine: Engine
     versions: Versions
+    kept_versions: int  #: before the one in use
     clock: Clock
     key: str  #: of the artefact being made
     folder: Path
@@ -98,6 +99,11 @@ class Desk:
         """Of the memories, which may not be the elder's: the reranker must know it."""
         told = collect_memories(self.answers, elder_name=self.elder_name, language=self.language)
         return told.language
+
+    @property
+    def storage(self) -> Storage:
+        """Of the version that is made: what the base model's policy says, where the engine can serve it."""
+        return self.recipe.base.storage if self.engine.serves_adapters else MERGED
 
     def retriever(self, memories: Memories) -> Retriever:
         return Retriever(memories, index=self.index, reranker=self.reranker, tenant=self.tenant, elder=self.elder)
@@ -278,16 +284,17 @@ PIPELINE: tuple[Stage, ...] = (
     Stage(
         name="convert_gguf",
         queue=Queue.CPU,
-        reads=("merge", "make_samples"),
+        reads=("merge", "make_samples", "train_dpo"),
         makes=Gguf,
-        run=lambda desk, merged, samples: desk.trainer.convert(
+        run=lambda desk, merged, samples, adapter: desk.trainer.convert(
             merged,
+            adapter=adapter if desk.storage == ADAPTER else None,
             recipe=desk.recipe,
             prompts=[sample.prompt for sample in samples.items[:: max(1, len(samples.items) // 8)][:8]],
             folder=desk.folder,
             report=desk.report,
         ),
-        settings=lambda desk: desk.recipe.base.quantisation,
+        settings=lambda desk: [desk.recipe.base.quantisation, desk.storage],
     ),
     Stage(
         name="evaluate",
@@ -300,7 +307,7 @@ PIPELINE: tuple[Stage, ...] = (
             retriever=desk.retriever(memories),
             finder=desk.finder,
             prompts=desk.prompts,
-            trained=gguf.path,
+            trained=gguf,
             recipe=desk.recipe,
             trainer=desk.trainer,
             report=desk.report,
@@ -335,6 +342,7 @@ PIPELINE: tuple[Stage, ...] = (
             versions=desk.versions,
             clock=desk.clock,
             progress=desk.report,
+            kept=desk.kept_versions,
         ),
         settings=lambda desk: [
             desk.engine.name,

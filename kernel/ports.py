@@ -194,7 +194,12 @@ class Versions(Protocol):
     def active(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
         """Raises ModelNotFound."""
 
-    def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None: ...
+    def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        """In place of the one in use; at every moment one is. Raises VersionNotFound for none, or a retired one."""
+
+    def retire(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        """It can not be activated from here on. Raises VersionNotFound, VersionInUse."""
+
     def all(self, tenant: TenantId) -> list[ModelVersion]: ...
     def remove(self, tenant: TenantId, elder: ElderId, number: int) -> None: ...
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
@@ -384,8 +389,12 @@ class Trainer(Protocol):
         prompts: Sequence[Sequence[Message]],
         folder: Path,
         report: Report,
+        adapter: Adapter | None = None,
     ) -> Gguf:
-        """Convert, quantise, and compare greedy answers on `prompts`. Raises ConversionMismatch."""
+        """Convert, quantise, and compare greedy answers on `prompts`. Raises ConversionMismatch.
+
+        With `adapter`, what was merged: the adapter alone is converted, and compared on the base's GGUF.
+        """
 
     def answer(
         self,
@@ -394,9 +403,10 @@ class Trainer(Protocol):
         *,
         recipe: Recipe,
         report: Report,
+        adapter: Path | None = None,
         schema: Mapping[str, object] | None = None,
     ) -> list[str]:
-        """Greedy answers of a GGUF; with a JSON schema, of nothing but what fits it."""
+        """Greedy answers of a GGUF, or of an adapter on it; with a JSON schema, of nothing but what fits it."""
 
 
 # ---- serving --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING
 
-from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound
+from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound, VersionInUse, VersionNotFound
 from kernel.gate import Shortfall, regressed, shortfall
 from kernel.ids import ElderId, JobId, TenantId, model_name
 from kernel.memory import Memories, memories_digest
@@ -55,12 +55,14 @@ def publish(
     versions: Versions,
     clock: Clock,
     progress: Progress,
+    kept: int = 1,
 ) -> Publication:
     """Register with the engine, ask one question, switch; the same key again is the same version.
 
-    The version in use until now is kept, those before it go.
+    Of those before it `kept` stay, the one in use until now first and then the newest; the others go.
     """
-    earlier = versions.of_elder(tenant, elder)
+    listed = versions.of_elder(tenant, elder)
+    earlier = [one for one in listed if not one.is_retired]
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
     worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
@@ -72,13 +74,14 @@ def publish(
         version = ModelVersion(
             tenant=tenant,
             elder=elder,
-            number=max((one.number for one in earlier), default=0) + 1,
+            number=max((one.number for one in listed), default=0) + 1,
             name=model_name(tenant, elder),
             key=key,
             job=job,
             engine=engine.name,
             base=gguf.base,
             quantisation=gguf.quantisation,
+            storage=gguf.storage,
             size_bytes=gguf.path.stat().st_size,
             gguf_sha256=_sha256(gguf),
             system_prompt=system_prompt(prompts[memories.language], memories.elder_name),
@@ -97,8 +100,9 @@ def publish(
     _ask_one_question(version, memories, prompts[memories.language], engine)
     engine.activate(version)
     versions.activate(tenant, elder, version.number)
-    before = [one for one in earlier if one.number != version.number]
-    _forget(sorted(before, key=lambda one: not one.is_active)[1:], tenant=tenant, engine=engine, versions=versions)
+    before = sorted((one for one in earlier if one.number != version.number), key=lambda one: not one.is_active)
+    gone = [one for one in listed if one.is_retired]
+    forget_versions([*before[kept:], *gone], tenant=tenant, engine=engine, versions=versions)
     progress(1.0, **again)
     return Publication(number=version.number, tag=version.tag, regressed=regressed(report))
 
@@ -114,12 +118,14 @@ def is_published(
     return active.number == publication.number and engine.has(active)
 
 
-def _forget(old: Sequence[ModelVersion], *, tenant: TenantId, engine: Engine, versions: Versions) -> None:
-    """From the engine first: what it does not let go now stays listed, and goes after the next publication."""
+def forget_versions(old: Sequence[ModelVersion], *, tenant: TenantId, engine: Engine, versions: Versions) -> None:
+    """What they are answering is answered to its end. From the engine first: what it does not let go now stays
+    listed as retired, and goes after the next publication. One that was put to use meanwhile stays."""
     for version in old:
         try:
-            engine.delete(version)
-        except (EngineUnavailable, EngineNotConfigured):
+            versions.retire(tenant, version.elder, version.number)
+            engine.delete(version, at_once=False)
+        except (EngineUnavailable, EngineNotConfigured, VersionInUse, VersionNotFound):
             continue
         versions.remove(tenant, version.elder, version.number)
 

@@ -48,6 +48,7 @@ _CHINESE = {
     "Base model {key} is not in training_config.yaml. Choose one of: {known}.": (
         "training_config.yaml 里没有基础模型 {key}。可以选择：{known}。"
     ),
+    "storage of {key} must be one of: {known}.": "{key} 的 storage 只能是：{known}。",
     "{name} names no key of training_config.yaml.": "{name} 不对应 training_config.yaml 里的任何一项。",
     "The request": "这次提交的内容",
     "The answer": "回答",
@@ -189,6 +190,10 @@ _CHINESE = {
     "llama.cpp could not quantise {file} to {kind}": "llama.cpp 无法把 {file} 量化为 {kind}",
     "llama.cpp could not hold the answers: memory is short": "llama.cpp 容不下这些回答：内存不足",
     "llama.cpp could not {what}": "llama.cpp 无法完成（{what}）",
+    "llama.cpp could not read the prompt": "llama.cpp 无法读取提示",
+    "llama.cpp could not set the adapter": "llama.cpp 无法换上适配器",
+    "the model takes {need} of memory and {setting} allows {have}": "模型需要 {need} 内存，而 {setting} 只允许 {have}",
+    "{file} is not an adapter": "{file} 不是适配器",
     "the new model answered nothing": "新模型没有回答",
     "the file of {model} is gone; train again{rest}": "{model} 的文件不见了；请重新训练",
     "{path} cannot be made": "无法创建 {path}",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.adapter import MERGED, Storage
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleCounts:
@@ -61,7 +63,8 @@ class BaseModel:
     languages: tuple[str, ...]
     licence: str
     dtype: str  #: "float32" or "bfloat16"
-    quantisation: str  #: of the published GGUF
+    quantisation: str  #: of the published GGUF, and of the base's own
+    storage: Storage = MERGED  #: of an elder's version, where the engine can serve it so
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from kernel.adapter import MERGED, Storage
 from kernel.evaluation import ArmScore
 from kernel.ids import ElderId, JobId, MemoryId, ModelName, TenantId
 
@@ -18,7 +19,8 @@ class ModelVersion:
     engine: str  #: that it was registered with, and that answers: "llama_cpp", "ollama" or "vllm"
     base: str
     quantisation: str
-    size_bytes: int
+    storage: Storage = MERGED
+    size_bytes: int  #: its own, without the base that an adapter shares
     gguf_sha256: str
     system_prompt: str
     language: str
@@ -28,6 +30,7 @@ class ModelVersion:
     questions: str = ""  #: a digest of those that the arms were asked
     created_at: datetime
     is_active: bool
+    is_retired: bool = False  #: may not be used any more, and goes as soon as the engine lets it
 
     @property
     def tag(self) -> str:

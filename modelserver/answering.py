@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 from fastapi.concurrency import run_in_threadpool
 
-from kernel.errors import ContextTooLong
+from kernel.errors import ContextTooLong, EngineUnavailable
 from kernel.ids import ElderId, TenantId, elder_id
 from kernel.memory import Memory
 from kernel.ports import ChatOptions, Ending
@@ -104,7 +104,8 @@ async def spoken(services: Services, tenant: TenantId, answering: Answering) -> 
 
 
 def begin(services: Services, answering: Answering) -> None:
-    """Up to the first piece: what does not fit into the model is asked again with less before it."""
+    """Up to the first piece: what does not fit into the model is asked again with less before it, and a version
+    that was retired while the question waited gives way to the one in use."""
     if answering.asked.refusal:
         answering.piece = answering.asked.refusal
         return
@@ -119,6 +120,11 @@ def begin(services: Services, answering: Answering) -> None:
             if shorter is None:
                 raise
             answering.asked = shorter
+        except EngineUnavailable:
+            in_use = services.versions.active(asked.version.tenant, asked.elder)
+            if in_use.number == asked.version.number:
+                raise
+            answering.asked = replace(asked, version=in_use)
 
 
 def advance(answering: Answering) -> None:

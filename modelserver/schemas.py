@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from kernel.adapter import Storage
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -370,6 +372,7 @@ class ModelOut(BaseModel):
     is_active: bool
     base: str
     quantisation: str
+    storage: Storage
     engine: str
     size_bytes: int
     created_at: datetime
@@ -384,6 +387,34 @@ class ModelDetails(BaseModel):
     elder_id: str
     active: ModelOut | None
     versions: list[ModelOut]
+    versions_bytes: int  #: on disk
+    training_bytes: int  #: what training made on the way, kept so that the next one does less
+
+
+class VersionIn(_Body):
+    version: int
+
+
+class CompareIn(_Body):
+    a: int
+    b: int
+    question: str = Field(min_length=1, max_length=8_000)
+
+
+class ComparedOut(BaseModel):
+    elder_id: str
+    a: ModelOut
+    b: ModelOut
+    is_same_questions: bool  #: whether both were measured with the same: only then are their figures comparable
+    answers: list[str] | None = None  #: of a and of b, to the question
+    generated_by_ai: bool = True
+
+
+class VersionRetired(BaseModel):
+    success: bool = True
+    elder_id: str
+    version: int
+    freed_bytes: int
 
 
 class Deleted(BaseModel):

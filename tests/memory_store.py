@@ -17,6 +17,8 @@ from kernel.errors import (
     LeaseLost,
     ModelNotFound,
     TrainingFileNotFound,
+    VersionInUse,
+    VersionNotFound,
 )
 from kernel.evaluation import Probe
 from kernel.extraction import Extract
@@ -252,7 +254,16 @@ class MemoryVersions:
 
     def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None:
         mine = self._versions.get((tenant, elder), [])
+        if not any(one.number == number and not one.is_retired for one in mine):
+            raise VersionNotFound(elder=elder, version=number)
         mine[:] = [replace(one, is_active=one.number == number) for one in mine]
+
+    def retire(self, tenant: TenantId, elder: ElderId, number: int) -> None:
+        mine = self._versions.get((tenant, elder), [])
+        found = next((one for one in mine if one.number == number), None)
+        if found is None or found.is_active:
+            raise (VersionInUse if found else VersionNotFound)(elder=elder, version=number)
+        mine[:] = [replace(one, is_retired=one.is_retired or one.number == number) for one in mine]
 
     def all(self, tenant: TenantId) -> list[ModelVersion]:
         found = [one for (owner, _), mine in self._versions.items() if owner == tenant for one in mine]

@@ -33,8 +33,8 @@ def make_tiny_base(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def make_random_adapter(base: Path, folder: Path) -> None:
-    torch.manual_seed(2)
+def make_random_adapter(base: Path, folder: Path, *, seed: int = 2) -> None:
+    torch.manual_seed(seed)
     config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
 

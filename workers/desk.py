@@ -26,7 +26,7 @@ from kernel.ports import (
 from kernel.recipe import Recipe
 from workers.teachers import Teachers
 
-NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "evaluate")
+NEEDS_BASE = ("train_sft", "make_pairs", "train_dpo", "merge", "convert_gguf", "evaluate", "publish")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class DeskMaker:
     indexer: GraphIndexer
     trainer: Trainer
     engine: Engines
+    kept_versions: int
     bases: BaseModels
     check_memory: Callable[[Recipe], None]  #: raises NotEnoughMemory
     clock: Clock
@@ -77,6 +78,7 @@ class DeskMaker:
             trainer=self.trainer,
             engine=self.engine.preferring(elder.engine, base=base.key),
             versions=self.versions,
+            kept_versions=self.kept_versions,
             clock=self.clock,
             key="",
             folder=Path(),

@@ -8,12 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from adapters.program import run_program
-from kernel.adapter import Adapter, Gguf, MergedWeights
+from kernel.adapter import ADAPTER, MERGED, Adapter, Gguf, MergedWeights, Storage
 from kernel.memory_need import recomputes
 from kernel.pair import Ask, Candidate, Pairs
 from kernel.ports import Report
@@ -82,12 +82,25 @@ class SubprocessTrainer:
         prompts: Sequence[Sequence[Message]],
         folder: Path,
         report: Report,
+        adapter: Adapter | None = None,
     ) -> Gguf:
+        storage: Storage = ADAPTER if adapter else MERGED
+        gguf = Gguf(
+            base=recipe.base.key,
+            quantisation=recipe.base.quantisation,
+            same_answers=0,
+            asked=0,
+            storage=storage,
+            folder=folder,
+        )
         is_small = recipe.base.parameters <= _MAX_COMPARED_IN_FP32
         with _workplace(folder) as work:
             request = {
                 "merged": str(merged.folder),
-                "gguf": str(work / "model.gguf"),
+                "adapter": str(adapter.folder) if adapter else "",
+                "base": str(recipe.base.hf_path),
+                "base_gguf": str(recipe.base.gguf_path),
+                "gguf": str(work / gguf.path.name),
                 "llama_cpp_dir": str(self._llama_cpp_dir.resolve()),
                 "quantisation": recipe.base.quantisation,
                 "prompts": [_messages(prompt) for prompt in prompts],
@@ -95,14 +108,8 @@ class SubprocessTrainer:
                 "threads": recipe.threads,
             }
             result = _run("convert", request, work, report)
-            (work / "model.gguf").rename(folder / "model.gguf")
-        return Gguf(
-            base=recipe.base.key,
-            quantisation=recipe.base.quantisation,
-            same_answers=result["same"],
-            asked=result["asked"],
-            folder=folder,
-        )
+            (work / gguf.path.name).rename(gguf.path)
+        return replace(gguf, same_answers=result["same"], asked=result["asked"])
 
     def answer(
         self,
@@ -111,10 +118,12 @@ class SubprocessTrainer:
         *,
         recipe: Recipe,
         report: Report,
+        adapter: Path | None = None,
         schema: Mapping[str, object] | None = None,
     ) -> list[str]:
         request = {
             "gguf": str(gguf.resolve()),
+            "adapter": str(adapter.resolve()) if adapter else "",
             "prompts": [_messages(prompt) for prompt in prompts],
             "threads": recipe.threads,
             "max_tokens": recipe.max_new_tokens,

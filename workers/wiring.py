@@ -81,6 +81,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         indexer=GraphRagIndexer(),
         trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
         engine=open_engines(settings, config),
+        kept_versions=settings.kept_versions,
         bases=BaseModelStore(llama_cpp_dir=settings.llama_cpp_dir),
         check_memory=check_memory,
         clock=utc_now,

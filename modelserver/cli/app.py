@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from config.settings import Settings, read_settings
 from kernel.errors import HeirloomError
@@ -40,10 +41,12 @@ from modelserver.cli.stack import Stack, running_stack
 from modelserver.cli.tables import (
     answers_table,
     arms_table,
+    compared_table,
     feedback_table,
     made_table,
     models_table,
     relatives_table,
+    size,
     timeline_table,
 )
 from modelserver.cli.training import check_outcome, outcome, quoted, start_or_join, watch
@@ -68,6 +71,13 @@ class Shell:
         self.console.print(self.words(key, **values), markup=False, highlight=False, soft_wrap=True)
 
 
+class OrElder(TyperGroup):
+    """What is no command is an elder, to be shown: `heirloom models ELDER`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
 ElderArgument = Annotated[str, typer.Argument(metavar="ELDER")]
 Sure = Annotated[bool, typer.Option("--yes", "-y")]
 
@@ -78,12 +88,14 @@ answer_app = typer.Typer(no_args_is_help=True)
 feedback_app = typer.Typer(no_args_is_help=True)
 base_app = typer.Typer(no_args_is_help=True)
 left_brain_app = typer.Typer(no_args_is_help=True)
+models_app = typer.Typer(cls=OrElder)
 app.add_typer(family_app, name="family")
 app.add_typer(elder_app, name="elder")
 app.add_typer(answer_app, name="answer")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(base_app, name="base")
 app.add_typer(left_brain_app, name="left-brain")
+app.add_typer(models_app, name="models")
 
 
 def main(arguments: Sequence[str] | None = None, transport: httpx.BaseTransport | None = None) -> None:
@@ -480,21 +492,70 @@ def graph(context: typer.Context, elder: ElderArgument) -> None:
         shell.say("graph.failed", count=len(found["failed_memory_ids"]), ids=", ".join(found["failed_memory_ids"]))
 
 
-@app.command()
-def models(context: typer.Context, elder: Annotated[str, typer.Argument(metavar="[ELDER]")] = "") -> None:
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
     shell: Shell = context.obj
-    client = shell.client()
-    if not elder:
-        found = client.models()
+    if context.invoked_subcommand is None:
+        found = shell.client().models()
         if found:
             shell.console.print(models_table(found, shell.words))
         else:
             shell.say("models.none")
-        return
-    details = client.model(elder)
+
+
+@models_app.command("show")
+def models_show(context: typer.Context, elder: ElderArgument) -> None:
+    shell: Shell = context.obj
+    details = shell.client().model(elder)
     shell.console.print(models_table(details["versions"], shell.words))
+    on_disk = {name: size(details.get(f"{name}_bytes", 0)) for name in ("versions", "training")}
+    shell.say("models.disk", **on_disk)
     if details["active"]:
         shell.console.print(arms_table(elder, details["active"]["arms"], shell.words))
+
+
+@models_app.command("compare")
+def models_compare(
+    context: typer.Context,
+    elder: ElderArgument,
+    a: Annotated[int, typer.Argument(metavar="VERSION")],
+    b: Annotated[int, typer.Argument(metavar="VERSION")],
+    question: Annotated[str, typer.Option("--ask", metavar="QUESTION")] = "",
+) -> None:
+    shell: Shell = context.obj
+    compared = shell.client().compare(elder, a, b, question)
+    shell.console.print(compared_table(compared, shell.words))
+    if not compared["is_same_questions"]:
+        shell.say("models.other_questions")
+    for number, answer in zip((a, b), compared["answers"] or (), strict=False):
+        shell.say("models.answer", version=number, text=answer)
+
+
+@models_app.command("activate")
+def models_activate(
+    context: typer.Context, elder: ElderArgument, version: Annotated[int, typer.Argument(metavar="VERSION")]
+) -> None:
+    shell: Shell = context.obj
+    shell.say("models.activated", elder=elder, version=shell.client().activate(elder, version)["version"])
+
+
+@models_app.command("rollback")
+def models_rollback(context: typer.Context, elder: ElderArgument) -> None:
+    shell: Shell = context.obj
+    shell.say("models.activated", elder=elder, version=shell.client().roll_back(elder)["version"])
+
+
+@models_app.command("retire")
+def models_retire(
+    context: typer.Context,
+    elder: ElderArgument,
+    version: Annotated[int, typer.Argument(metavar="VERSION")],
+    yes: Sure = False,
+) -> None:
+    shell: Shell = context.obj
+    _make_sure(shell, yes, "models.really", elder=elder, version=version)
+    gone = shell.client().retire(elder, version)
+    shell.say("models.retired", elder=elder, version=gone["version"], size=size(gone["freed_bytes"]))
 
 
 @app.command()

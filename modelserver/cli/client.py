@@ -104,6 +104,21 @@ class Client:
     def model(self, elder: str) -> Json:
         return self._call("GET", f"/models/{_id(elder)}")
 
+    def compare(self, elder: str, a: int, b: int, question: str) -> Json:
+        path = f"/models/{_id(elder)}/compare"
+        if not question:
+            return self._call("GET", path, params={"a": a, "b": b})
+        return self._call("POST", path, json={"a": a, "b": b, "question": question}, timeout=_CHAT_SECONDS)
+
+    def activate(self, elder: str, version: int) -> Json:
+        return self._call("POST", f"/models/{_id(elder)}/activate", json={"version": version})
+
+    def roll_back(self, elder: str) -> Json:
+        return self._call("POST", f"/models/{_id(elder)}/rollback")
+
+    def retire(self, elder: str, version: int) -> Json:
+        return self._call("DELETE", f"/models/{_id(elder)}/versions/{version}", timeout=_DELETE_SECONDS)
+
     def why(self, elder: str, thing: str) -> Json:
         return self._call("GET", f"/provenance/{_id(elder)}/{_id(thing)}")
 

@@ -10,6 +10,7 @@ from modelserver.cli.words import Words
 
 Json = dict[str, Any]
 
+_MEASURES = ("recall", "honesty", "invention", "style")
 _SHOWN = 60  #: characters of a question or an answer
 _COLOURS = {"done": "green", "skipped": "cyan", "failed": "red", "running": "yellow", "waiting": "dim"}
 
@@ -50,11 +51,26 @@ def facts(stage: Json, words: Words) -> str:
 def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
     table = Table(title=words("table.evaluation", elder=elder), title_justify="left")
     table.add_column(words("table.arm"))
-    measures = ("recall", "honesty", "invention", "style")
-    for measure in measures:
+    for measure in _MEASURES:
         table.add_column(words(f"table.{measure}"), justify="right")
     for arm in arms:
-        table.add_row(words(f"arm.{arm['arm']}"), *(f"{arm[measure]:.2f}" for measure in measures))
+        table.add_row(words(f"arm.{arm['arm']}"), *(f"{arm[measure]:.2f}" for measure in _MEASURES))
+    return table
+
+
+def compared_table(compared: Json, words: Words) -> Table:
+    """Both versions' measures, arm by arm."""
+    pair = [compared["a"], compared["b"]]
+    table = Table(title=words("table.compared", elder=compared["elder_id"]), title_justify="left")
+    for title in (words("table.arm"), words("table.measure"), *(str(one["version"]) for one in pair)):
+        table.add_column(title, justify="right" if title.isdigit() else "left")
+    scores = [{arm["arm"]: arm for arm in one["arms"]} for one in pair]
+    for arm in dict.fromkeys([*scores[0], *scores[1]]):
+        for measure in _MEASURES:
+            told = [f"{one[arm][measure]:.2f}" if arm in one else "" for one in scores]
+            table.add_row(words(f"arm.{arm}") if measure == _MEASURES[0] else "", words(f"table.{measure}"), *told)
+    table.add_section()
+    table.add_row(words("table.size"), "", *(size(one["size_bytes"]) for one in pair))
     return table
 
 
@@ -117,13 +133,15 @@ def feedback_table(given: list[Json], words: Words) -> Table:
 
 def models_table(models: list[Json], words: Words) -> Table:
     table = Table()
-    for column in ("elder", "version", "base", "engine", "size", "made"):
+    for column in ("elder", "version", "use", "base", "storage", "engine", "size", "made"):
         table.add_column(words(f"table.{column}"), justify="right" if column in ("version", "size") else "left")
     for model in models:
         table.add_row(
             model["elder_id"],
             str(model["version"]),
+            "●" if model.get("is_active") else "",
             f"{model['base']} {model.get('quantisation', '')}",
+            words(f"storage.{model.get('storage', 'merged')}"),
             model.get("engine", ""),
             size(model.get("size_bytes", 0)),
             str(model.get("created_at", ""))[:16].replace("T", " "),

@@ -1,15 +1,29 @@
 """Models: a family's own `afs_elder_` models, their versions and measures; and the memories as training data."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from kernel.ids import elder_id
+from kernel.ids import TenantId, elder_id
 from kernel.jsonl_builder import JSONLBuilder
 from kernel.version import ModelVersion
+from modelserver.answering import prepare
 from modelserver.auth import Family, Provided
-from modelserver.schemas import ArmOut, Deleted, ModelDetails, ModelOut, ModelsOut
+from modelserver.schemas import (
+    ArmOut,
+    ChatIn,
+    ComparedOut,
+    CompareIn,
+    Deleted,
+    ModelDetails,
+    ModelOut,
+    ModelsOut,
+    VersionIn,
+    VersionRetired,
+)
+from modelserver.services import Services
 
 router = APIRouter(tags=["models"])
 
@@ -24,7 +38,49 @@ def model_details(elder: str, services: Provided, tenant: Family) -> ModelDetail
     known = services.elders.get(tenant, elder_id(elder))
     versions = [_out(version) for version in services.models.details(tenant, known.id)]
     active = next((version for version in versions if version.is_active), None)
-    return ModelDetails(elder_id=known.id, active=active, versions=versions)
+    return ModelDetails(
+        elder_id=known.id,
+        active=active,
+        versions=versions,
+        versions_bytes=sum(version.size_bytes for version in versions),
+        training_bytes=services.models.disk_bytes(tenant, known.id),
+    )
+
+
+@router.get("/models/{elder}/compare")
+def compare_versions(elder: str, a: int, b: int, services: Provided, tenant: Family) -> ComparedOut:
+    """Two versions side by side, with what was measured when each was made."""
+    known = services.elders.get(tenant, elder_id(elder))
+    return _compared(*(services.models.version(tenant, known.id, number) for number in (a, b)))
+
+
+@router.post("/models/{elder}/compare")
+async def compare_answers(elder: str, body: CompareIn, services: Provided, tenant: Family) -> ComparedOut:
+    """The same with both versions' answers to a question, which is in the body: addresses end in logs."""
+    async with services.turnstile.passed(tenant):
+        return await run_in_threadpool(_asked_both, services, tenant, elder, body)
+
+
+@router.post("/models/{elder}/activate")
+def activate_version(elder: str, body: VersionIn, services: Provided, tenant: Family) -> ModelOut:
+    """The version that the family talks with from here on; answers under way end as they began."""
+    known = services.elders.get(tenant, elder_id(elder))
+    return _out(services.models.activate(tenant, known.id, body.version))
+
+
+@router.post("/models/{elder}/rollback")
+def roll_back(elder: str, services: Provided, tenant: Family) -> ModelOut:
+    """To the version before the one in use."""
+    known = services.elders.get(tenant, elder_id(elder))
+    return _out(services.models.roll_back(tenant, known.id))
+
+
+@router.delete("/models/{elder}/versions/{version}")
+def retire_version(elder: str, version: int, services: Provided, tenant: Family) -> VersionRetired:
+    """One version and its weights, never the one in use."""
+    known = services.elders.get(tenant, elder_id(elder))
+    gone = services.models.retire(tenant, known.id, version)
+    return VersionRetired(elder_id=known.id, version=gone.number, freed_bytes=gone.size_bytes)
 
 
 @router.delete("/models/{elder}")
@@ -46,6 +102,22 @@ def export_jsonl(elder: str, services: Provided, tenant: Family) -> Response:
     )
 
 
+def _asked_both(services: Services, tenant: TenantId, elder: str, body: CompareIn) -> ComparedOut:
+    """As chat asks: with the memories that the question finds, and at temperature 0."""
+    asked = prepare(services, tenant, ChatIn(elder_id=elder, message=body.question))
+    pair = [services.models.version(tenant, asked.elder, number) for number in (body.a, body.b)]
+    told = [replace(asked, version=version).messages for version in pair]
+    answers = [
+        services.models.answer(version, messages, asked.options) for version, messages in zip(pair, told, strict=True)
+    ]
+    return _compared(*pair).model_copy(update={"answers": answers})
+
+
+def _compared(a: ModelVersion, b: ModelVersion) -> ComparedOut:
+    is_same = bool(a.questions) and a.questions == b.questions
+    return ComparedOut(elder_id=a.elder, a=_out(a), b=_out(b), is_same_questions=is_same)
+
+
 def _out(version: ModelVersion) -> ModelOut:
     return ModelOut(
         elder_id=version.elder,
@@ -54,6 +126,7 @@ def _out(version: ModelVersion) -> ModelOut:
         is_active=version.is_active,
         base=version.base,
         quantisation=version.quantisation,
+        storage=version.storage,
         engine=version.engine,
         size_bytes=version.size_bytes,
         created_at=version.created_at,

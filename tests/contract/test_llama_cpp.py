@@ -23,7 +23,10 @@ TALE = ChatOptions(temperature=0.0, max_tokens=400)
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(tmp_path / "gguf", threads=1, context_tokens=512, max_loaded=1, wait_seconds=0.05)
+    """Room for one merged SmolLM2, and one answer at a time."""
+    engine = LlamaCppEngine(
+        tmp_path / "gguf", threads=1, context_tokens=512, memory_bytes=150_000_000, seats=1, wait_seconds=0.05
+    )
     with closing(engine):
         for number in (1, 2):
             engine.register(a_version(number), smollm2())
@@ -88,10 +91,14 @@ def test_a_retrained_version_replaces_the_file_and_the_loaded_model(engine: Llam
     assert "".join(engine.chat(a_version(1), ask("Hello"), GREEDY))
 
 
-def test_the_model_that_rested_longest_makes_room(engine: LlamaCppEngine) -> None:
-    for number in (1, 2, 1):
+def test_the_model_that_rested_longest_makes_room(engine: LlamaCppEngine, tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"  # two names of the same file would be one model
+    own.write_bytes(smollm2().read_bytes())
+    engine.register(a_version(3), own)
+
+    for number in (1, 3, 1):
         assert "".join(engine.chat(a_version(number), ask("Hello"), GREEDY))
-        assert list(engine._seats) == [a_version(number).tag]
+        assert engine.voices.loaded == [a_version(number).tag]
 
 
 def test_who_waits_too_long_for_a_taken_model_is_told_so(engine: LlamaCppEngine) -> None:
@@ -115,7 +122,7 @@ def test_deleting_breaks_off_the_answer_that_is_being_given(engine: LlamaCppEngi
     with pytest.raises(EngineUnavailable, match="gone"):
         list(given)
     assert not list((tmp_path / "gguf").glob("*/v1.gguf"))
-    assert engine._seats == {}
+    assert (engine.voices.loaded, engine.voices.size_bytes) == ([], 0)
 
 
 def test_a_damaged_file_is_said_to_be_so_and_blocks_nothing(engine: LlamaCppEngine, tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def client(house: House) -> Iterator[OpenAI]:
 
 def test_usage_is_what_the_models_own_tokenizer_counts(house: House, client: OpenAI, tmp_path: Path) -> None:
     said = client.chat.completions.create(model=ELDER, messages=QUESTION, max_tokens=7, extra_body=BARE)
-    model = LocalModel(smollm2(), threads=1, context_tokens=CONTEXT_TOKENS)
-    prompt = model.count(house.services.engine.asked[-1])  # type: ignore[attr-defined]
+    model = LocalModel(smollm2())
+    prompt = len(model.prompt(house.services.engine.asked[-1]))  # type: ignore[attr-defined]
     model.close()
     assert said.usage and said.choices[0].finish_reason == "length"
     assert (said.usage.prompt_tokens, said.usage.completion_tokens, said.usage.total_tokens) == (prompt, 7, prompt + 7)

@@ -32,6 +32,8 @@ from kernel.errors import (
     ModelNotFound,
     StoreUnavailable,
     TrainingFileNotFound,
+    VersionInUse,
+    VersionNotFound,
 )
 from kernel.evaluation import ArmScore, Probe
 from kernel.extraction import Extract
@@ -412,6 +414,33 @@ def test_exactly_one_version_is_active_and_the_one_before_stays(stores: Stores) 
     assert stores.versions.all(THEM) == []
     stores.versions.delete(US, ELDER)
     assert stores.versions.all(US) == []
+
+
+def test_a_version_that_is_retired_or_unknown_is_never_put_to_use_and_the_one_in_use_never_retired(
+    stores: Stores,
+) -> None:
+    for number in (1, 2):
+        stores.versions.add(US, _version(number))
+        stores.versions.activate(US, ELDER, number)
+    with pytest.raises(VersionInUse):
+        stores.versions.retire(US, ELDER, 2)
+    for tenant, number in ((US, 3), (THEM, 1)):
+        with pytest.raises(VersionNotFound):
+            stores.versions.retire(tenant, ELDER, number)
+        with pytest.raises(VersionNotFound):
+            stores.versions.activate(tenant, ELDER, number)
+    for _ in range(2):  # a removal that was cut off is asked for again
+        stores.versions.retire(US, ELDER, 1)
+    with pytest.raises(VersionNotFound):
+        stores.versions.activate(US, ELDER, 1)
+    assert stores.versions.active(US, ELDER).number == 2
+    assert [(one.number, one.is_retired) for one in stores.versions.of_elder(US, ELDER)] == [(2, False), (1, True)]
+
+
+def test_a_version_that_was_written_before_there_were_adapters_is_a_merged_one(stores: Stores) -> None:
+    stores.versions.add(US, _version(1))
+    stores.versions.add(US, replace(_version(2), storage="adapter"))
+    assert [one.storage for one in stores.versions.of_elder(US, ELDER)] == ["adapter", "merged"]
 
 
 def test_a_database_that_is_down_is_named_so() -> None:

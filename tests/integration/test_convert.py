@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.converter import is_prepared, prepare_converter
+from adapters.converter import convert, is_prepared, prepare_converter
+from adapters.llama_cpp import quantise
 from config.settings import ROOT
 from kernel.adapter import Adapter, MergedWeights
 from kernel.errors import ConversionMismatch
@@ -27,10 +28,15 @@ def llama_cpp_dir() -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+def recipe(tmp_path_factory: pytest.TempPathFactory, llama_cpp_dir: Path) -> Recipe:
+    """With the base's own GGUF, as BaseModelStore makes it."""
     folder = tmp_path_factory.mktemp("base") / "tiny"
     make_tiny_base(folder)
-    return tiny_recipe(folder)
+    recipe = tiny_recipe(folder)
+    full = folder.with_name("full.gguf")
+    convert(llama_cpp_dir, folder, full, outtype="f16", log=folder.with_name("log"))
+    quantise(full, recipe.base.gguf_path, "q8_0", threads=1)
+    return recipe
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,34 @@ def test_a_merged_adapter_becomes_a_gguf_that_says_the_same(
     answers = trainer.answer(gguf.path, PROMPTS, recipe=recipe, report=report)
     assert len(answers) == 3
     assert answers == trainer.answer(gguf.path, PROMPTS, recipe=recipe, report=report)
+
+
+def test_an_adapter_alone_says_on_its_base_what_the_merged_weights_say(
+    merged: MergedWeights, adapter: Adapter, recipe: Recipe, llama_cpp_dir: Path, tmp_path: Path
+) -> None:
+    trainer = SubprocessTrainer(llama_cpp_dir=llama_cpp_dir)
+    first, again = (
+        trainer.convert(merged, adapter=adapter, recipe=recipe, prompts=PROMPTS, folder=tmp_path / name, report=report)
+        for name in ("one", "two")
+    )
+    assert (first.same_answers, first.asked, first.storage) == (3, 3, "adapter")
+    assert [file.name for file in first.folder.iterdir()] == ["adapter.gguf"]
+    assert digests(first.folder) == digests(again.folder)
+    weights, lora = first.on(recipe.base.gguf_path)
+    answers = trainer.answer(weights, PROMPTS, adapter=lora, recipe=recipe, report=report)
+    assert answers != trainer.answer(weights, PROMPTS, recipe=recipe, report=report)
+    assert first.path.stat().st_size < recipe.base.gguf_path.stat().st_size / 10
+
+
+def test_another_adapter_than_was_merged_is_refused(
+    merged: MergedWeights, recipe: Recipe, llama_cpp_dir: Path, tmp_path: Path
+) -> None:
+    make_random_adapter(recipe.base.hf_path, tmp_path / "other", seed=3)
+    other = Adapter(base="tiny", method="sft", steps=1, loss=1.0, folder=tmp_path / "other")
+    with pytest.raises(ConversionMismatch):
+        SubprocessTrainer(llama_cpp_dir=llama_cpp_dir).convert(
+            merged, adapter=other, recipe=recipe, prompts=PROMPTS, folder=tmp_path / "out", report=report
+        )
 
 
 def test_the_same_adapter_gives_the_same_bytes_wherever_they_are_written(

@@ -80,7 +80,15 @@ class EchoEngine:
         self.asked.append(messages)
         yield from (piece + " " for piece in messages[-1].content.split())
 
+    def has(self, version: ModelVersion) -> bool:
+        self.check()
+        return version.tag not in self.deleted
+
+    def activate(self, version: ModelVersion) -> None:
+        self.check()
+
     def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
+        self.check()
         self.deleted.append(version.tag)
 
 
@@ -251,6 +259,11 @@ def test_events_are_told_in_order_and_the_stream_ends_with_the_job(house: House)
     [
         ("GET", f"/models/{ELDER}"),
         ("DELETE", f"/models/{ELDER}"),
+        ("GET", f"/models/{ELDER}/compare?a=1&b=1"),
+        ("POST", f"/models/{ELDER}/compare"),
+        ("POST", f"/models/{ELDER}/activate"),
+        ("POST", f"/models/{ELDER}/rollback"),
+        ("DELETE", f"/models/{ELDER}/versions/1"),
         ("DELETE", f"/elders/{ELDER}"),
         ("GET", f"/elders/{ELDER}/answers"),
         ("DELETE", f"/elders/{ELDER}/answers/{{answer}}"),
@@ -287,6 +300,10 @@ def test_another_family_finds_nothing_and_changes_nothing(house: House, method: 
     given = house.client.post("/feedback", json=said).json()["feedback_id"]
     talk = house.client.post("/chat", json={"elder_id": ELDER, "message": "q", "member": "Mia"}).json()
     bodies = {"/chat": {"elder_id": ELDER, "message": "q"}, "/train/start": {"elder_id": ELDER}, "/feedback": said}
+    bodies |= {
+        f"/models/{ELDER}/compare": {"a": 1, "b": 1, "question": "q"},
+        f"/models/{ELDER}/activate": {"version": 1},
+    }
     body = bodies.get(path) or ({"question": "q", "answer": "a"} if path.endswith("answers") else None)
     line = b'{"question": "q", "answer": "a"}' if body is None else None
     path = path.format(job=job, answer=told, feedback=given, conversation=talk["conversation_id"])
@@ -801,3 +818,66 @@ def test_the_quote_says_what_a_training_would_take_and_starts_nothing(house: Hou
     assert (quoted["teacher"], quoted["calls"]) == ("", 0) and quoted["seconds"] > 60
     assert house.bell.rung == []
     assert house.stranger.get(f"/train/quote/{ELDER}").status_code == 404
+
+
+def _three_versions(house: House) -> None:
+    """The third is in use; the first was asked other questions."""
+    house.elder()
+    first = house.publish()
+    versions, elder = house.services.versions, ElderId(ELDER)
+    versions.add(house.tenant, replace(first, number=2, questions="q", size_bytes=7, storage="adapter"))
+    versions.add(house.tenant, replace(first, number=3, questions="q"))
+    versions.activate(house.tenant, elder, 3)
+
+
+def test_two_versions_are_compared_with_what_was_measured_and_with_what_they_answer(house: House) -> None:
+    _three_versions(house)
+    compared = house.client.get(f"/models/{ELDER}/compare?a=2&b=3").json()
+    assert [compared[one]["version"] for one in "ab"] == [2, 3]
+    assert (compared["a"]["arms"][0]["recall"], compared["is_same_questions"], compared["answers"]) == (0.1, True, None)
+    assert not house.client.get(f"/models/{ELDER}/compare?a=1&b=3").json()["is_same_questions"]
+    asked = {"a": 1, "b": 2, "question": "第1个问题？"}
+    answered = house.client.post(f"/models/{ELDER}/compare", json=asked).json()
+    assert answered["generated_by_ai"] is True
+    assert all("第1个村子" in answer for answer in answered["answers"]) and len(answered["answers"]) == 2
+    unknown = house.client.get(f"/models/{ELDER}/compare?a=1&b=9")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "version_not_found")
+
+
+def test_any_kept_version_is_put_to_use_and_rolling_back_takes_the_one_before(house: House) -> None:
+    _three_versions(house)
+    assert house.client.post(f"/models/{ELDER}/rollback").json()["version"] == 2
+    assert house.client.post("/chat", json={"elder_id": ELDER, "message": "q"}).json()["model"].endswith(":v2")
+    assert house.client.post(f"/models/{ELDER}/activate", json={"version": 3}).json()["is_active"] is True
+    assert house.client.post(f"/models/{ELDER}/activate", json={"version": 1}).json()["version"] == 1
+    for path, body in (("rollback", None), ("activate", {"version": 9})):
+        refused = house.client.post(f"/models/{ELDER}/{path}", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "version_not_found")
+    house.engine.deleted.append(house.services.versions.of_elder(house.tenant, ElderId(ELDER))[0].tag)
+    lost = house.client.post(f"/models/{ELDER}/activate", json={"version": 3})
+    assert (lost.status_code, lost.json()["error"]["code"]) == (503, "engine_unavailable")
+    assert house.client.get(f"/models/{ELDER}").json()["active"]["version"] == 1
+
+
+def test_a_version_is_retired_but_never_the_one_in_use_nor_while_training(house: House) -> None:
+    _three_versions(house)
+    in_use = house.client.delete(f"/models/{ELDER}/versions/3", headers={"Accept-Language": "zh"})
+    assert (in_use.status_code, in_use.json()["error"]["code"]) == (409, "version_in_use")
+    assert "第 3 版" in in_use.json()["error"]["message"]
+    assert house.client.delete(f"/models/{ELDER}/versions/2").json()["freed_bytes"] == 7
+    left = house.client.get(f"/models/{ELDER}").json()
+    assert [one["version"] for one in left["versions"]] == [3, 1] and left["versions_bytes"] == 10
+    assert [tag[-3:] for tag in house.engine.deleted] == [":v2"]
+    assert house.client.delete(f"/models/{ELDER}/versions/2").status_code == 404
+    house.start()
+    assert house.client.delete(f"/models/{ELDER}/versions/1").status_code == 409
+
+
+def test_a_version_that_the_engine_did_not_let_go_is_out_of_use_and_can_be_retired_again(house: House) -> None:
+    _three_versions(house)
+    house.engine.is_down = True
+    assert house.client.delete(f"/models/{ELDER}/versions/1").status_code == 503
+    house.engine.is_down = False
+    assert house.client.post(f"/models/{ELDER}/activate", json={"version": 1}).status_code == 404
+    assert house.client.delete(f"/models/{ELDER}/versions/1").status_code == 200
+    assert [tag[-3:] for tag in house.engine.deleted] == [":v1"]

@@ -124,3 +124,16 @@ def test_a_key_changes_with_stage_code_settings_and_inputs_and_with_nothing_else
         artifact_key("s", 1, {"a": 1, "b": 2}, {"x": "e"}),
     ]
     assert len({key, *others}) == 5
+
+
+def test_what_is_on_disk_is_counted_and_what_an_engine_shares_by_a_link_is_the_engines(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    tenant, elder = TenantId("t"), ElderId("e")
+    assert store.size_bytes(tenant, elder) == 0
+    _keep_adapter(store)
+    before = store.size_bytes(tenant, elder)
+    weights = tmp_path / "t" / "e" / "train_sft" / "k" / "adapter_model.safetensors"
+    os.link(weights, tmp_path / "served.gguf")
+    assert before - store.size_bytes(tenant, elder) == len(b"weights")
+    assert store.size_bytes(TenantId("other"), elder) == 0

@@ -71,7 +71,7 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
 
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
-    made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.", "kin.")
+    made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.", "kin.", "storage.")
     for key in read_sentences():
         assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
     said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
@@ -411,6 +411,7 @@ def test_an_answer_that_breaks_off_is_an_error(run: Run) -> None:
         ),
         (("answer", "delete", "E1", "a_1"), "/elders/E1/answers/a_1", {"message": "Taken back.", "total": 2}),
         (("feedback", "delete", "E1", "f_1"), "/feedback/E1/f_1", {"success": True}),
+        (("models", "retire", "E1", "2"), "/models/E1/versions/2", {"version": 2, "freed_bytes": 5}),
     ],
 )
 def test_deleting_is_asked_about_first(
@@ -431,6 +432,66 @@ def test_deleting_is_asked_about_first(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert run(*command, "--yes", handler=handler)[0] == 0
     assert len(sent) == 2
+
+
+def test_the_word_models_is_followed_by_a_command_or_by_an_elder(run: Run) -> None:
+    model = {
+        "elder_id": "E1",
+        "version": 2,
+        "is_active": True,
+        "base": "smollm2",
+        "quantisation": "q8_0",
+        "storage": "adapter",
+        "engine": "llama_cpp",
+        "size_bytes": 19_567_168,
+        "created_at": "2026-01-02T03:04:05",
+        "arms": [{"arm": "trained", "recall": 0.5, "honesty": 0.25, "invention": 0.0, "style": 1.0}],
+    }
+    details = {
+        "elder_id": "E1",
+        "active": model,
+        "versions": [model],
+        "versions_bytes": 40_000_000,
+        "training_bytes": 5,
+    }
+    code, out, _ = run("models", "E1", handler=answers(200, details))
+    assert code == 0 and "20 MB" in out and "adapter" in out and "●" in out and "40 MB of versions" in out
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path, request.url.query.decode(), request.content))
+        other = model | {"version": 1, "arms": [model["arms"][0] | {"recall": 0.75}]}
+        told = {"elder_id": "E1", "a": other, "b": model, "is_same_questions": False, "answers": ["In Dunmore.", "No."]}
+        return httpx.Response(200, json=told | ({"answers": None} if request.method == "GET" else {}))
+
+    sent: list[tuple[str, str, str, bytes]] = []
+    code, out, _ = run("models", "compare", "E1", "1", "2", handler=handler)
+    assert code == 0 and "0.75" in out and "0.50" in out and "cannot be compared" in out
+    code, out, _ = run("models", "compare", "E1", "1", "2", "--ask", "Where?", handler=handler)
+    assert code == 0 and "Version 1 (an AI): In Dunmore." in out and "Version 2 (an AI): No." in out
+    assert sent[0] == ("GET", "/models/E1/compare", "a=1&b=2", b"")
+    assert sent[1][:3] == ("POST", "/models/E1/compare", "") and b"Where?" in sent[1][3]
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "path", "told"),
+    [
+        (("activate", "E1", "2"), "POST", "/models/E1/activate", "talks with version 2 of E1"),
+        (("rollback", "E1"), "POST", "/models/E1/rollback", "talks with version 2 of E1"),
+        (("retire", "E1", "2", "--yes"), "DELETE", "/models/E1/versions/2", "Version 2 of E1 is deleted; 20 MB freed"),
+    ],
+)
+def test_versions_are_put_to_use_and_retired_from_the_command_line(
+    run: Run, command: tuple[str, ...], method: str, path: str, told: str
+) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append((request.method, request.url.path))
+        return httpx.Response(200, json={"version": 2, "freed_bytes": 19_567_168})
+
+    code, out, _ = run("models", *command, handler=handler)
+    assert code == 0 and told in out
+    assert sent == [(method, path)]
 
 
 def test_answers_are_listed_by_their_first_words(run: Run) -> None:

@@ -126,3 +126,15 @@ def test_every_error_has_its_own_code_and_says_something_in_both_languages() -> 
 )
 def test_the_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
     assert Settings(ollama_host=host).ollama_host == url
+
+
+def test_a_base_model_says_how_its_elders_versions_are_kept_else_the_file_does(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "training_config.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "training_config.yaml"
+    file.write_text(text.replace("    quantisation: q4_k_m\n", "    quantisation: q4_k_m\n    storage: merged\n", 1))
+    loader = ConfigLoader(file, model_dir=tmp_path, environ={})
+    assert loader.get_base_model("qwen2.5-1.5b-instruct").storage == "merged"
+    assert loader.get_base_model("smollm2-135m-instruct").storage == "adapter"
+    file.write_text(text.replace("\nstorage: adapter", "\nstorage: zip"))
+    with pytest.raises(BadInput, match="merged, adapter"):
+        ConfigLoader(file, model_dir=tmp_path, environ={}).get_base_model("smollm2-135m-instruct")

@@ -8,7 +8,7 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
-from kernel.adapter import Adapter, Gguf
+from kernel.adapter import Adapter, Gguf, Storage
 from kernel.errors import EngineNotConfigured, EngineUnavailable, HeirloomError
 from kernel.evaluation import ARMS, ArmScore, ProbeResult, Report
 from kernel.ids import ElderId, JobId, TenantId
@@ -56,6 +56,7 @@ class Engine:
     def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         if self.is_stubborn:
             raise self.is_stubborn
+        assert not at_once, "an answer under way would break off"
         self.held.discard(version.tag)
 
 
@@ -66,12 +67,21 @@ class Shelf:
         self.engine, self.versions, self._folder = Engine(), MemoryVersions(), folder
         self.facts: dict[str, Fact] = {}
         (folder / "model.gguf").write_bytes(b"GGUF")
+        (folder / "adapter.gguf").write_bytes(b"GG")
 
-    def publish(self, key: str, *, recall: float = 0.9, again: tuple[bool, ...] = ()) -> Publication:
+    def publish(
+        self,
+        key: str,
+        *,
+        recall: float = 0.9,
+        again: tuple[bool, ...] = (),
+        kept: int = 1,
+        storage: Storage = "merged",
+    ) -> Publication:
         self.facts.clear()
         arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0) for arm in ARMS)
         return publish(
-            Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, folder=self._folder),
+            Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, storage=storage, folder=self._folder),
             Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=(), regressions=_asked(again)),
             MEMORIES,
             Adapter(base="b", method="dpo", steps=1, loss=0.0, folder=self._folder / "adapter"),
@@ -84,6 +94,7 @@ class Shelf:
             versions=self.versions,
             clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             progress=lambda fraction, **facts: self.facts.update(facts),
+            kept=kept,
         )
 
     def numbers(self) -> list[int]:
@@ -151,6 +162,37 @@ def test_the_version_before_is_kept_and_older_ones_leave_the_engine(shelf: Shelf
     assert {tag[-3:] for tag in shelf.engine.held} == {":v2", ":v3"}
     assert [shelf.publish(key).number for key in "bd"] == [2, 4]
     assert shelf.numbers() == [4, 2]
+
+
+def test_as_many_earlier_versions_stay_as_are_wanted_the_one_in_use_until_now_among_them(shelf: Shelf) -> None:
+    for key in "abcd":
+        shelf.publish(key, kept=3)
+    assert shelf.numbers() == [4, 3, 2, 1]
+    shelf.versions.activate(US, ELDER, 1)  # rolled back
+    shelf.publish("e", kept=2)
+    assert shelf.numbers() == [5, 4, 1]
+    shelf.publish("f", kept=0)
+    assert shelf.numbers() == [6]
+
+
+def test_a_version_says_how_it_is_kept_and_what_it_takes_on_disk(shelf: Shelf) -> None:
+    shelf.publish("a")
+    shelf.publish("b", storage="adapter")
+    kept = [(one.storage, one.size_bytes) for one in shelf.versions.of_elder(US, ELDER)]
+    assert kept == [("adapter", 2), ("merged", 4)]
+
+
+def test_a_retired_version_is_never_published_again_and_its_number_is_not_used_twice(shelf: Shelf) -> None:
+    shelf.publish("a")
+    shelf.publish("b")
+    shelf.engine.is_stubborn = EngineUnavailable(engine="ollama", reason="no answer")
+    shelf.versions.retire(US, ELDER, 1)
+    assert shelf.publish("a").number == 3
+    assert [(one.number, one.is_retired) for one in shelf.versions.of_elder(US, ELDER)] == [
+        (3, False),
+        (2, False),
+        (1, True),
+    ]
 
 
 @pytest.mark.parametrize(
