@@ -45,6 +45,10 @@ class Engines:
         return chosen
 
     @property
+    def continues(self) -> bool:
+        return self._of(self.name).continues
+
+    @property
     def serves_adapters(self) -> bool:
         return self._of(self.name).serves_adapters
 

@@ -48,7 +48,10 @@ class GgufFile:
     cache_bytes_a_token: int  #: keys and values of all layers, as f16
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt as one text, up to where the answer begins, as transformers renders it."""
+        """The prompt as one text, up to where the answer begins, as transformers renders it; and on with the answer's
+        beginning, where the last message is the assistant's."""
+        if messages[-1].role == "assistant":
+            return self.render(messages[:-1]) + messages[-1].content
         return _template(self.chat_template).render(
             messages=[{"role": message.role, "content": message.content} for message in messages],
             bos_token=self.bos,

@@ -42,6 +42,7 @@ class LlamaCppEngine:
 
     name = "llama_cpp"
     serves_adapters = True
+    continues = True
 
     def __init__(
         self,

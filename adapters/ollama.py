@@ -24,6 +24,7 @@ class OllamaEngine:
     """`timeout_seconds`: between two pieces, and for Ollama to load a model before the first."""
 
     name = "ollama"
+    continues = False
 
     def __init__(
         self,

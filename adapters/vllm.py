@@ -40,6 +40,7 @@ class VllmEngine:
 
     name = "vllm"
     serves_adapters = True
+    continues = False
 
     def __init__(self, url: str, *, key: str, folder: Path, seen_as: str = "", timeout_seconds: float = 120.0) -> None:
         root = url.rstrip("/").removesuffix("/v1")

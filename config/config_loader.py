@@ -146,6 +146,7 @@ class ConfigLoader:
                 max_pairs=int(dpo["max_pairs"]),
             ),
             retrieved_memories=int(training["retrieved_memories"]),
+            begins_with=int(training["begins_with"]),
             max_new_tokens=int(training["max_new_tokens"]),
             seed=int(training["seed"]),
             threads=threads,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from kernel.grounding import unsupported
 from kernel.ids import digest
+from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from kernel.ports import EntityFinder, Trainer
     from kernel.ports import Report as Progress
     from kernel.recipe import Recipe
-    from kernel.retrieval import Retriever
+    from kernel.retrieval import Found, Retriever
     from kernel.sample import Message
 
 ARMS = ("base", "base+retrieval", "trained", "trained+retrieval")
@@ -92,17 +93,19 @@ def evaluate(
     recipe: Recipe,
     trainer: Trainer,
     report: Progress,
+    begins_with: int = 0,
     regressions: Sequence[Probe] = (),
 ) -> Report:
-    """Ask every probe in every arm, of what will be served.
+    """Ask every probe in every arm, of what will be served. `begins_with`: words, as in the recipe.
 
     `regressions` are asked in the last arm alone, and count for no share: which there are changes with each thumb.
     """
     asked = list(probes) or own_questions(memories)
     words = prompts[memories.language]
     bare = [_prompt(probe, words, memories, ()) for probe in asked]
+    limit = recipe.retrieved_memories
     shown, again = (
-        [_prompt(probe, words, memories, retriever.find(probe.question, recipe.retrieved_memories)) for probe in some]
+        [_shown(probe, words, memories, retriever.find_read(probe.question, limit), begins_with) for probe in some]
         for some in (asked, regressions)
     )
     base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
@@ -111,6 +114,7 @@ def evaluate(
         [(base, bare), (base, shown), (ours, bare), (ours, shown + again)]
     ):
         answers = trainer.answer(weights, arm_prompts, adapter=adapter, recipe=recipe, report=_quarter(report, number))
+        whole = [_opening(prompt) + answer for prompt, answer in zip(arm_prompts, answers, strict=True)]
         results += [
             ProbeResult(
                 arm=ARMS[number],
@@ -119,7 +123,7 @@ def evaluate(
                 is_right=is_right(probe, answer),
                 invented=invented(answer, probe.question, memories, finder),
             )
-            for probe, answer in zip([*asked, *regressions], answers, strict=False)  # only the last arm has them all
+            for probe, answer in zip([*asked, *regressions], whole, strict=False)  # only the last arm has them all
         ]
     results, regressed = results[: len(ARMS) * len(asked)], results[len(ARMS) * len(asked) :]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
@@ -170,13 +174,25 @@ def _facts(answer: str) -> tuple[tuple[str, ...], ...]:
     return ((found[0],),) if found else ((answer.strip()[:12],),)
 
 
-def _prompt(probe: Probe, words: Prompts, memories: Memories, shown: Sequence[Memory]) -> tuple[Message, ...]:
+def _shown(probe: Probe, words: Prompts, memories: Memories, found: Found, begins_with: int) -> tuple[Message, ...]:
+    opening = beginning(found.memories[0], begins_with) if found.is_sure else ""
+    return _prompt(probe, words, memories, found.memories, opening)
+
+
+def _prompt(
+    probe: Probe, words: Prompts, memories: Memories, shown: Sequence[Memory], opening: str = ""
+) -> tuple[Message, ...]:
     return chat_prompt(
         words,
         system=system_prompt(words, memories.elder_name),
         question=probe.question,
         memories=shown,
+        opening=opening,
     )
+
+
+def _opening(prompt: Sequence[Message]) -> str:
+    return prompt[-1].content if prompt[-1].role == "assistant" else ""
 
 
 def _quarter(report: Progress, number: int) -> Progress:

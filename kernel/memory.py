@@ -106,6 +106,11 @@ def parts(memory: Memory) -> list[Memory]:
     return [replace(memory, answer=glue.join(part)) for part in told]
 
 
+def beginning(memory: Memory, words: int) -> str:
+    """The first words of it; of Chinese, twice as many characters."""
+    return memory.text[: 2 * words] if memory.language == "zh" else " ".join(memory.text.split()[:words])
+
+
 def memories_digest(memories: Memories) -> str:
     """Of the words alone, in their order."""
     return digest(*(part for memory in memories.items for part in (memory.question, memory.answer)))

@@ -95,6 +95,10 @@ class Desk:
     left_brain: LeftBrain | None = None  #: in use
 
     @property
+    def begins_with(self) -> int:
+        return self.recipe.begins_with if self.engine.continues else 0
+
+    @property
     def read_language(self) -> str:
         """Of the memories, which may not be the elder's: the reranker must know it."""
         told = collect_memories(self.answers, elder_name=self.elder_name, language=self.language)
@@ -311,12 +315,14 @@ PIPELINE: tuple[Stage, ...] = (
             recipe=desk.recipe,
             trainer=desk.trainer,
             report=desk.report,
+            begins_with=desk.begins_with,
             regressions=regression_questions(desk.feedback, memories, desk.finder),
         ),
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
             [one.lesson for one in desk.feedback],
             desk.recipe.retrieved_memories,
+            desk.begins_with,
             desk.reranker.model(desk.read_language),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
@@ -343,6 +349,7 @@ PIPELINE: tuple[Stage, ...] = (
             clock=desk.clock,
             progress=desk.report,
             kept=desk.kept_versions,
+            begins_with=desk.begins_with,
         ),
         settings=lambda desk: [
             desk.engine.name,

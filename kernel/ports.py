@@ -433,6 +433,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def continues(self) -> bool:
+        """Whether a prompt may end with how the answer begins; what is answered is then the rest of it."""
+
+    @property
     def serves_adapters(self) -> bool:
         """Whether a version may be an adapter's GGUF, which it puts on the base that it knows by `version.base`."""
 

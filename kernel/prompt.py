@@ -53,14 +53,19 @@ def chat_prompt(
     question: str,
     memories: Sequence[Memory] = (),
     history: Sequence[Message] = (),
+    opening: str = "",
 ) -> tuple[Message, ...]:
-    """The stable part first: system, history, then the memories with the question in one user message."""
+    """The stable part first: system, history, then the memories with the question in one user message.
+
+    `opening`: how the answer begins, as the assistant's message, for an engine that continues it.
+    """
     shown = "\n".join(f"- {memory.text}" for memory in memories)
     content = f"{prompts.memories_head}\n{shown}\n\n{question}" if memories else question
     return (
         Message(role="system", content=without_markers(system)),
         *(Message(role=turn.role, content=without_markers(turn.content)) for turn in history),
         Message(role="user", content=without_markers(content)),
+        *([Message(role="assistant", content=without_markers(opening))] if opening else []),
     )
 
 

@@ -56,6 +56,7 @@ def publish(
     clock: Clock,
     progress: Progress,
     kept: int = 1,
+    begins_with: int = 0,
 ) -> Publication:
     """Register with the engine, ask one question, switch; the same key again is the same version.
 
@@ -92,6 +93,7 @@ def publish(
             questions=report.questions,
             created_at=clock(),
             is_active=False,
+            begins_with=begins_with,
         )
         versions.add(tenant, version)
     engine.register(

@@ -75,6 +75,7 @@ class Recipe:
     sft: SftRecipe
     dpo: DpoRecipe
     retrieved_memories: int  #: how many memories a prompt shows
+    begins_with: int  #: words of a memory that is surely meant, with which the answer is begun for the model
     max_new_tokens: int
     seed: int
     threads: int

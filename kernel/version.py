@@ -30,6 +30,7 @@ class ModelVersion:
     questions: str = ""  #: a digest of those that the arms were asked
     created_at: datetime
     is_active: bool
+    begins_with: int = 0  #: as in the recipe; 0 where the engine cannot continue an answer
     is_retired: bool = False  #: may not be used any more, and goes as soon as the engine lets it
 
     @property

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from kernel.errors import ContextTooLong, EngineUnavailable
 from kernel.ids import ElderId, TenantId, elder_id
-from kernel.memory import Memory
+from kernel.memory import Memory, beginning
 from kernel.ports import ChatOptions, Ending
 from kernel.prompt import Prompts, chat_prompt
 from kernel.sample import Message
@@ -34,6 +34,7 @@ class Asked:
     memories: list[Memory]
     history: list[Message]
     options: ChatOptions
+    opening: str = ""  #: how the answer begins, where one memory is surely meant and the version is begun for
     refusal: str = ""  #: what is answered instead of anything generated, where a strict chat finds nothing
 
     @property
@@ -44,13 +45,14 @@ class Asked:
             question=self.question,
             memories=self.memories,
             history=self.history,
+            opening=self.opening,
         )
 
     def shorter(self) -> "Asked | None":
         """Without the older half of what was said before; then without the last memory; then nothing is left."""
         if self.history:
             return replace(self, history=self.history[len(self.history) // 2 + len(self.history) % 2 :])
-        return replace(self, memories=self.memories[:-1]) if self.memories else None
+        return replace(self, memories=self.memories[:-1], opening="") if self.memories else None
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
         memories=list(found.memories) if found and not is_refused else [],
         history=[Message(role=turn.role, content=turn.content) for turn in said.conversation_history],
         options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
+        opening=beginning(found.memories[0], version.begins_with) if found and found.is_sure else "",
         refusal=words.refusals[0] if is_refused else "",
     )
 
@@ -114,6 +117,7 @@ def begin(services: Services, answering: Answering) -> None:
         answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
         try:
             advance(answering)
+            answering.piece = (asked.opening + (answering.piece or "")) or None
             return
         except ContextTooLong:
             shorter = asked.shorter()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,16 @@ def test_the_prompt_is_what_the_files_own_template_makes() -> None:
     assert read_gguf(smollm2()).render(ask("你好")) == (
         f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"
     )
+
+
+def test_an_answer_that_is_begun_is_gone_on_with(engine: LlamaCppEngine) -> None:
+    """In chat and in evaluation alike; what comes back is the rest of it."""
+    begun = (*ask("Count from one to five."), Message(role="assistant", content="One, two, three,"))
+
+    [rest] = greedy_answers(smollm2(), [begun], threads=1, max_tokens=4)
+
+    assert rest.strip().casefold().startswith("four")
+    assert "".join(engine.chat(a_version(1), begun, replace(GREEDY, max_tokens=4))) == rest
 
 
 class _Usage:

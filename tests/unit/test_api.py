@@ -517,6 +517,16 @@ def test_a_stream_says_memories_first_then_tokens_then_done(house: House) -> Non
     assert kinds == ["memories", "token", "token", "done"]
 
 
+def test_what_is_surely_meant_is_told_from_its_beginning(house: House) -> None:
+    house.elder()
+    house.services.versions.add(house.tenant, replace(house.publish(), number=2, begins_with=2))
+    memory = house.client.get(f"/elders/{ELDER}/answers").json()["answers"][0]["answer"]
+    object.__setattr__(house.services.retrievers, "_reranker", Reads(**{memory[:8]: 40.0}))
+    said = house.client.post("/chat", json={"elder_id": ELDER, "message": memory[:8]}).json()
+    assert said["response"].startswith(memory[:4])
+    assert house.engine.asked[-1][-1] == Message(role="assistant", content=memory[:4])
+
+
 def test_a_conversation_that_is_too_long_goes_on_without_its_beginning(house: House) -> None:
     house.elder()
     house.publish()

@@ -1,14 +1,33 @@
 """Evaluation: what counts as remembered, and what as admitted."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from kernel.evaluation import Probe, admits_not_remembering, invented, is_right, own_questions, word_pairs
+from config.config_loader import ConfigLoader
+from config.settings import ROOT
+from kernel.adapter import Gguf
+from kernel.evaluation import Probe, admits_not_remembering, evaluate, invented, is_right, own_questions, word_pairs
 from kernel.graph import EntityType
+from kernel.ids import ElderId, TenantId
 from kernel.memory import Answer, collect_memories
 from kernel.ports import Mention
+from kernel.retrieval import Retriever
+from kernel.sample import Message
+from tests.fakes import MemoryIndex, Reads
+
+CONFIG = ROOT / "config" / "training_config.yaml"
+
+
+class Letters:
+    """Texts as counts of their letters: no model to load."""
+
+    def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
+        return [[float(text.count(one)) for one in "abcdefgh"] for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -70,3 +89,36 @@ def test_word_pairs_are_neighbours_in_either_language() -> None:
     assert word_pairs("The blue, BLUE boat") == {("the", "blue"), ("blue", "blue"), ("blue", "boat")}
     assert word_pairs("石桥边") == {("石", "桥"), ("桥", "边")}
     assert word_pairs("") == frozenset()
+
+
+def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does() -> None:
+    told = [
+        Answer(question="Where?", answer="I was born in Dunmore by the mill."),
+        Answer(question="Your dog?", answer="Our dog Captain slept on the stairs."),
+    ]
+    memories = collect_memories(told, elder_name="Ann", language="en")
+    retriever = Retriever(
+        memories, index=MemoryIndex(Letters()), reranker=Reads(Dunmore=40.0), tenant=TenantId("t"), elder=ElderId("e")
+    )
+    begun: list[str] = []
+
+    class Trainer:
+        def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
+            begun.extend(prompt[-1].content for prompt in prompts if prompt[-1].role == "assistant")
+            return [" on" for _ in prompts]
+
+    recipe = SimpleNamespace(base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1)
+    report = evaluate(
+        [Probe(question="Where were you born?", expects=(("I was born on",),))],
+        memories,
+        retriever=retriever,
+        finder=Names(),
+        prompts={"en": ConfigLoader(CONFIG, model_dir=Path(), environ={}).get_prompts()["en"]},
+        trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=Path()),
+        recipe=recipe,  # type: ignore[arg-type]
+        trainer=Trainer(),  # type: ignore[arg-type]
+        report=lambda fraction, **facts: None,
+        begins_with=3,
+    )
+    assert begun == ["I was born"] * 2
+    assert [arm.recall for arm in report.arms] == [0.0, 1.0, 0.0, 1.0]
