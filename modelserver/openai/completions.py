@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from kernel.errors import BadInput, HeirloomError, Unsupported
 from kernel.ids import TenantId
-from modelserver.answering import Answering, Asked, prepare, spoken
+from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream
 from modelserver.openai.models import find_model
@@ -57,16 +57,18 @@ _REFUSED: dict[str, tuple[object, ...]] = {
 
 @router.post("", response_model=Completion)
 async def create_completion(
-    request: Request, wanted: NewCompletion, services: Provided, tenant: Family
+    request: Request, response: Response, wanted: NewCompletion, services: Provided, tenant: Family
 ) -> Completion | Response:
     """`model`: from GET /v1/models. Ours: `"retrieval": false` answers without looking up memories; the answer, and the
     first chunk of a stream, carry `memory_ids`, `memories` and `generated_by_ai`. At most 2048 tokens an answer."""
     async with services.turnstile.passed(tenant):
         asked = await run_in_threadpool(_asked, services, tenant, wanted)
     answering = Answering(asked)
+    response.headers.update(BY_AI)
     if wanted.stream:
         is_counted = bool(wanted.stream_options and wanted.stream_options.include_usage)
-        return EventStream(_frames(services, tenant, answering, language_of(request), is_counted=is_counted))
+        frames = _frames(services, tenant, answering, language_of(request), is_counted=is_counted)
+        return EventStream(frames, headers=BY_AI)
     said = []
     async with aclosing(spoken(services, tenant, answering)) as pieces:
         async for piece in pieces:

@@ -114,6 +114,16 @@ async def test_an_elder_is_a_model_by_id_by_name_and_by_tag(house: House, client
         assert (await client.models.retrieve(name)).elder_id == ELDER  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_every_answer_says_that_an_ai_made_it(house: House, client: AsyncOpenAI, stream: bool) -> None:
+    house.elder()
+    house.publish()
+    raw = await client.chat.completions.with_raw_response.create(
+        model=ELDER, messages=[{"role": "user", "content": "hello"}], stream=stream
+    )
+    assert raw.headers["x-generated-by"] == "AI"
+
+
 @pytest.mark.parametrize("name", ["gpt-4o", "nobody", "a b", "afs_elder_x_0123456789", f"{ELDER}:v1", "长"])
 async def test_a_model_that_nobody_is_is_not_found(house: House, client: AsyncOpenAI, name: str) -> None:
     house.elder()
