@@ -54,6 +54,7 @@ class Watched:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     house, engine = House(folder), Watched(folder / "gguf")
+    house.engine = engine
     object.__setattr__(house.services, "engine", Engines({"llama_cpp": engine}, name="llama_cpp"))
     object.__setattr__(house.services, "embedder", E5Embedder())
     house.elder()
@@ -82,7 +83,7 @@ def client(house: House) -> Iterator[OpenAI]:
 def test_usage_is_what_the_models_own_tokenizer_counts(house: House, client: OpenAI, tmp_path: Path) -> None:
     said = client.chat.completions.create(model=ELDER, messages=QUESTION, max_tokens=7, extra_body=BARE)
     model = LocalModel(smollm2())
-    prompt = len(model.prompt(house.services.engine.asked[-1]))  # type: ignore[attr-defined]
+    prompt = len(model.prompt(house.engine.asked[-1]))  # type: ignore[attr-defined]
     model.close()
     assert said.usage and said.choices[0].finish_reason == "length"
     assert (said.usage.prompt_tokens, said.usage.completion_tokens, said.usage.total_tokens) == (prompt, 7, prompt + 7)
@@ -114,7 +115,7 @@ def test_a_stream_says_what_the_plain_answer_says(client: OpenAI) -> None:
 
 
 def test_a_client_who_goes_away_in_mid_stream_stops_the_generation(house: House, client: OpenAI) -> None:
-    engine: Any = house.services.engine
+    engine: Any = house.engine
     engine.was_left.clear()
     stream = client.chat.completions.create(
         model=ELDER, messages=QUESTION, max_tokens=400, stream=True, extra_body=BARE
@@ -126,7 +127,7 @@ def test_a_client_who_goes_away_in_mid_stream_stops_the_generation(house: House,
 
 
 def test_a_client_who_does_not_wait_for_a_plain_answer_stops_it_too(house: House, client: OpenAI) -> None:
-    engine: Any = house.services.engine
+    engine: Any = house.engine
     engine.was_left.clear()
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.5).chat.completions.create(
