@@ -3,6 +3,7 @@
 There is no record beside them, so nothing is left of one whose artefacts were deleted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,11 @@ class LeftBrains:
                 return found
         return None
 
-    def gguf(self, tenant: TenantId, elder: ElderId) -> Path | None:
+    def gguf(self, tenant: TenantId, elder: ElderId) -> Gguf | None:
         """Of the one in use, every byte of it compared with its digest."""
         brain = self.in_use(tenant, elder)
-        if brain is None:
-            return None
-        gguf: Gguf | None = self._load(tenant, elder, "convert_gguf", brain.gguf, Gguf)
-        return gguf.path if gguf else None
+        found: Gguf | None = self._load(tenant, elder, "convert_gguf", brain.gguf, Gguf) if brain else None
+        return found
 
     def notes(self, tenant: TenantId, elder: ElderId) -> Notes | None:
         """What was last written of the memories; by a teacher, where a left brain was ever trained by one."""
@@ -56,19 +55,26 @@ class LeftBrains:
 class LoadedLeftBrain:
     """The left brain of one elder in this process's memory: the last one whose notes were written here."""
 
-    def __init__(self, left_brains: LeftBrains, *, threads: int, context_tokens: int) -> None:
-        self._left_brains, self._threads, self._context_tokens = left_brains, threads, context_tokens
+    def __init__(
+        self, left_brains: LeftBrains, *, base_gguf: Callable[[str], Path], threads: int, context_tokens: int
+    ) -> None:
+        """`base_gguf(key)`: where a base model's own GGUF lies."""
+        self._left_brains, self._base_gguf = left_brains, base_gguf
+        self._threads, self._context_tokens = threads, context_tokens
         self._path: Path | None = None
         self._model: LlamaCppModel | None = None
 
     def of(self, tenant: TenantId, elder: ElderId) -> LanguageModel | None:
         """None for an elder who has none. Nothing is loaded before it is asked."""
-        path = self._left_brains.gguf(tenant, elder)
-        if path is None:
+        gguf = self._left_brains.gguf(tenant, elder)
+        if gguf is None:
             return None
-        if self._model is None or path != self._path:
+        if self._model is None or gguf.path != self._path:
             if self._model is not None:
                 self._model.close()
-            self._model = LlamaCppModel(path, threads=self._threads, context_tokens=self._context_tokens)
-            self._path = path
+            weights, adapter = gguf.on(self._base_gguf(gguf.base))
+            self._model = LlamaCppModel(
+                weights, threads=self._threads, context_tokens=self._context_tokens, adapter=adapter
+            )
+            self._path = gguf.path
         return self._model

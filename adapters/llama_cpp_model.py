@@ -23,8 +23,9 @@ from kernel.language_model import Reply, Task
 class LlamaCppModel:
     """Implements kernel.ports.LanguageModel. Loaded at the first task, and kept; one task at a time."""
 
-    def __init__(self, gguf: Path, *, threads: int, context_tokens: int) -> None:
-        self._gguf, self._threads, self._context_tokens = gguf, threads, context_tokens
+    def __init__(self, gguf: Path, *, threads: int, context_tokens: int, adapter: Path | None = None) -> None:
+        """`adapter`: a LoRA adapter for it, as a GGUF."""
+        self._gguf, self._adapter, self._threads, self._context_tokens = gguf, adapter, threads, context_tokens
         self._lock = threading.Lock()
         self._voice = Voice()
         self._loaded: tuple[LocalModel, Context] | None = None
@@ -32,7 +33,8 @@ class LlamaCppModel:
     @property
     def name(self) -> str:
         """Another file under the same name is another model, and so is another room for its prompt."""
-        return f"llama.cpp/{self._gguf.name}/{_mark(self._gguf)}/{self._context_tokens}"
+        with_adapter = f"+{_mark(self._adapter)}" if self._adapter else ""
+        return f"llama.cpp/{self._gguf.name}/{_mark(self._gguf)}{with_adapter}/{self._context_tokens}"
 
     def reply(self, task: Task, *, pause: Callable[[float], None], begin: Callable[[], None] = lambda: None) -> Reply:
         """`pause(0)` is called after each piece of the reply."""
@@ -75,12 +77,15 @@ class LlamaCppModel:
             if self._loaded is not None:
                 model, context = self._loaded
                 context.close()
+                if self._voice.adapter:
+                    model.release(self._voice.adapter)
                 model.close()
                 self._loaded = None
 
     def _load(self) -> tuple[LocalModel, Context]:
         try:
             model = LocalModel(self._gguf)
+            self._voice = Voice(adapter=model.adapter(self._adapter) if self._adapter else None)
             return model, Context(model, context_tokens=self._context_tokens, threads=self._threads)
         except (EngineUnavailable, StageFailed) as error:
             reason = f"{self._gguf} cannot be loaded; check HEIRLOOM_TEACHER_GGUF"

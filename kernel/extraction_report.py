@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.extraction import LISTS, MAX_TOKENS, SCHEMA, TEXTS, Extract, extraction_prompt, parse_extract
 from kernel.ids import MemoryId, digest
 
 if TYPE_CHECKING:
+    from kernel.adapter import Gguf
     from kernel.extraction import HeldOut, HeldOuts
     from kernel.job import Fact
     from kernel.ports import Report, Trainer
@@ -59,20 +59,23 @@ class ExtractionReport:
 
 
 def evaluate_extraction(
-    held_out: HeldOuts, *, left_brain: Path, recipe: Recipe, trainer: Trainer, report: Report
+    held_out: HeldOuts, *, left_brain: Gguf, recipe: Recipe, trainer: Trainer, report: Report
 ) -> ExtractionReport:
-    """`left_brain`: a GGUF."""
+    """As the left brain is used: in process, whole or as an adapter on its base."""
     reviewed = [one for one in held_out.memories if one.is_reviewed]
     asked = reviewed or list(held_out.memories)
     talk = held_out.small_talk
     prompts = [*(extraction_prompt(one.instruction, one.input) for one in asked), *(one.prompt for one in talk)]
     recipe = replace(recipe, max_new_tokens=MAX_TOKENS)
+    weights, adapter = left_brain.on(recipe.base.gguf_path)
     scores: list[ExtractionScore] = []
     results: list[ExtractionResult] = []
     if reviewed:
         scores.append(_score("teacher", reviewed, [one.said for one in reviewed], None))
     for number, (arm, schema) in enumerate((("free", None), (USED, SCHEMA.as_json()))):
-        replies = trainer.answer(left_brain, prompts, recipe=recipe, report=_half(report, number), schema=schema)
+        replies = trainer.answer(
+            weights, prompts, recipe=recipe, report=_half(report, number), adapter=adapter, schema=schema
+        )
         read = [parse_extract(reply) for reply in replies]
         scores.append(_score(arm, asked, read[: len(asked)], read[len(asked) :]))
         ids = [*(one.memory_id for one in asked), *(None for _ in talk)]

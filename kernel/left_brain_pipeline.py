@@ -5,6 +5,7 @@ It begins as the right brain's does, and shares those artefacts. SFT only: no pr
 
 from dataclasses import asdict, replace
 
+from kernel.adapter import ADAPTER
 from kernel.extraction import Extractions, HeldOuts, collect_extractions, hold_out
 from kernel.extraction_report import ExtractionReport, evaluate_extraction
 from kernel.job import Brain
@@ -12,6 +13,7 @@ from kernel.left_brain import LeftBrain, is_in_place, publish_left_brain
 from kernel.pipeline import PIPELINE, Queue, Stage
 
 _RIGHT = {stage.name: stage for stage in PIPELINE}
+_COMPARED = 8  #: prompts that the GGUF is compared with its weights on
 
 LEFT_BRAIN: tuple[Stage, ...] = (
     _RIGHT["collect_memories"],
@@ -69,8 +71,16 @@ LEFT_BRAIN: tuple[Stage, ...] = (
     replace(_RIGHT["merge"], reads=("train_sft",)),
     replace(
         _RIGHT["convert_gguf"],
-        reads=("merge", "collect_extractions"),
-        run=lambda desk, merged, extractions: _RIGHT["convert_gguf"].run(desk, merged, extractions.as_samples()),
+        reads=("merge", "collect_extractions", "train_sft"),
+        run=lambda desk, merged, extractions, adapter: desk.trainer.convert(
+            merged,
+            adapter=adapter if desk.recipe.base.storage == ADAPTER else None,
+            recipe=desk.recipe,
+            prompts=[one.prompt for one in extractions.taught[:_COMPARED]],
+            folder=desk.folder,
+            report=desk.report,
+        ),
+        settings=lambda desk: [desk.recipe.base.quantisation, desk.recipe.base.storage],
     ),
     Stage(
         name="evaluate_extraction",
@@ -78,7 +88,7 @@ LEFT_BRAIN: tuple[Stage, ...] = (
         reads=("convert_gguf", "hold_out"),
         makes=ExtractionReport,
         run=lambda desk, gguf, held_out: evaluate_extraction(
-            held_out, left_brain=gguf.path, recipe=desk.recipe, trainer=desk.trainer, report=desk.report
+            held_out, left_brain=gguf, recipe=desk.recipe, trainer=desk.trainer, report=desk.report
         ),
         settings=lambda desk: desk.recipe.base.key,
     ),

@@ -92,7 +92,12 @@ def _teachers(
     settings: Settings, config: ConfigLoader, database: Database[Document], left_brains: LeftBrains
 ) -> Teachers:
     finder = OfflineEntityFinder()
-    loaded = LoadedLeftBrain(left_brains, threads=settings.threads, context_tokens=settings.context_tokens)
+    loaded = LoadedLeftBrain(
+        left_brains,
+        base_gguf=lambda key: config.get_base_model(key).gguf_path,
+        threads=settings.threads,
+        context_tokens=settings.context_tokens,
+    )
     return Teachers(
         elders=MongoElders(database),
         builtin=BuiltinTeacher(finder),

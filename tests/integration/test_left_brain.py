@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from adapters.artifacts import ArtifactStore
-from adapters.converter import prepare_converter
+from adapters.converter import convert, prepare_converter
 from adapters.left_brains import LeftBrains, LoadedLeftBrain
+from adapters.llama_cpp import quantise
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.adapter import ADAPTER
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.extraction import Extract, held_out_ids
 from kernel.ids import ElderId, JobId, MemoryId, TenantId
@@ -126,9 +128,16 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The left brain is an adapter on the base's own GGUF, as it is by default."""
     folder = tmp_path_factory.mktemp("base") / "tiny"
     make_tiny_base(folder)
-    return House(tmp_path_factory.mktemp("artifacts"), tiny_recipe(folder))
+    recipe = tiny_recipe(folder)
+    recipe = replace(recipe, base=replace(recipe.base, storage=ADAPTER))
+    full = folder.with_name("full.gguf")
+    converter = prepare_converter(ROOT / "vendor" / "llama.cpp", quiet)
+    convert(converter, folder, full, outtype="f16", log=folder.with_name("log"))
+    quantise(full, recipe.base.gguf_path, "q8_0", threads=1)
+    return House(tmp_path_factory.mktemp("artifacts"), recipe)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +166,9 @@ def test_with_nothing_changed_nothing_is_done_again(house: House, trained: Job) 
 
 
 def test_it_writes_notes_in_process_in_its_teachers_place(house: House, trained: Job) -> None:
-    loaded = LoadedLeftBrain(house.left_brains, threads=1, context_tokens=512)
+    loaded = LoadedLeftBrain(
+        house.left_brains, base_gguf=lambda key: house.recipe.base.gguf_path, threads=1, context_tokens=512
+    )
     assert loaded.of(TenantId("them"), ELDER) is None
     model = loaded.of(US, ELDER)
     assert model is not None and loaded.of(US, ELDER) is model

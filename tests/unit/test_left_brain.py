@@ -59,6 +59,7 @@ class Answers:
         *,
         recipe: object,
         report: object,
+        adapter: Path | None = None,
         schema: Mapping[str, object] | None = None,
     ) -> list[str]:
         self.schemas.append(schema)
@@ -82,7 +83,7 @@ def measured(*held: HeldOut, **says: str) -> tuple[ExtractionReport, Answers]:
     trainer = Answers(haha=NOTHING.as_json(), **says)
     report = evaluate_extraction(
         HeldOuts(memories=held, small_talk=(talk,)),
-        left_brain=Path("g"),
+        left_brain=Gguf(base="tiny", quantisation="q8_0", same_answers=1, asked=1, folder=Path("g")),
         recipe=tiny_recipe(Path("tiny")),
         trainer=trainer,  # type: ignore[arg-type]
         report=lambda fraction, **facts: None,
