@@ -72,6 +72,7 @@ def tiny_recipe(folder: Path) -> Recipe:
         sft=SftRecipe(epochs=2, batch_size=2, learning_rate=1e-3, max_seq_length=256, opening_tokens=4),
         dpo=DpoRecipe(epochs=1, batch_size=2, learning_rate=1e-4, beta=0.1, max_pairs=4),
         retrieved_memories=3,
+        begins_with=0,
         max_new_tokens=8,
         seed=7,
         threads=1,
