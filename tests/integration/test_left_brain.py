@@ -115,6 +115,7 @@ class House:
             trainer=self.trainer,
             engine=nothing,
             versions=nothing,
+            kept_versions=1,
             clock=lambda: NOON,
             key="",
             folder=Path(),
