@@ -31,8 +31,8 @@ READ, NAT_WEIGHT = 3, 0.25
 READ_SURE = {"en": 7.0, "zh": 5.0}
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
-#: Nearest views asked of the index, three a memory: all of a thousand memories, since a mean over the nearest alone is too
-#: high. Chroma gives 3,000 in 26 ms, 300 in 10 ms (384 numbers each, beside a busy machine).
+#: Nearest views asked of the index, three a memory: all of a thousand memories, as a mean over the nearest alone is
+#: too high. Chroma gives 3,000 in 26 ms, 300 in 10 ms (384 numbers each, beside a busy machine).
 MOST_VIEWS = 3_000
 #: BM25 (Robertson & Zaragoza 2009): saturation k1, and a weak length normalisation, as memories are short.
 K1, B = 1.2, 0.4
