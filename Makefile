@@ -16,7 +16,7 @@ COMPILE := CMAKE_ARGS="-DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/config/llama_
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup demo up test test-unit lint format bench chaos clean
+.PHONY: help setup demo up test test-unit test-openai lint format bench chaos clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
@@ -42,7 +42,10 @@ up: setup ## the whole service on this machine
 	@$(BIN)/heirloom up
 
 test: setup ## unit, contract, integration and end-to-end; ends in pytest's own closing line
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/integration tests/e2e
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/integration tests/e2e/test_main_job.py
+
+test-openai: setup ## the openai client over a whole training; some minutes, and not in `make test`
+	@$(BIN)/python -m pytest tests/e2e/test_openai_client.py
 
 test-unit: setup ## in under a minute
 	@$(BIN)/python -m pytest tests/unit tests/contract -m "not slow"
