@@ -47,6 +47,7 @@ from kernel.ports import (
     VectorIndex,
     Versions,
 )
+from kernel.removal import WordStores
 from kernel.retrieval import Retriever
 from modelserver.turnstile import Turnstile
 
@@ -88,6 +89,18 @@ class Services:
     @property
     def left_brains(self) -> LeftBrains:
         return LeftBrains(jobs=self.jobs, artifacts=self.artifacts)
+
+    @property
+    def word_stores(self) -> WordStores:
+        return WordStores(
+            elders=self.elders,
+            replies=self.replies,
+            golden=self.golden,
+            files=self.files,
+            conversations=self.conversations,
+            feedbacks=self.feedbacks,
+            index=self.index,
+        )
 
     @property
     def models(self) -> ModelManager:
