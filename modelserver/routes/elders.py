@@ -14,7 +14,8 @@ from kernel.removal import remove_elder, take_back_answer
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
-from modelserver.schemas import (
+from modelserver.schemas.body import Total
+from modelserver.schemas.elders import (
     Added,
     AnswerDeleted,
     AnswerOut,
@@ -27,7 +28,6 @@ from modelserver.schemas import (
     NewAnswer,
     NewConsent,
     NewElder,
-    Total,
 )
 from modelserver.services import Services
 
