@@ -6,7 +6,7 @@ in doubt, only what both came upon is shown; where they disagree, nothing is rem
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kernel.admission import admits_not_remembering
 from kernel.language import sentences
@@ -37,19 +37,24 @@ def settled(found: Found, said: str, memories: Sequence[Memory]) -> Found | None
 
 
 def _begun(words: Sequence[str], memories: Sequence[Memory]) -> set[str]:
-    """Ids of the memories that one of whose sentences begins most like this, if any does."""
+    """Ids of the memories of which a sentence begins most like this, if any does."""
     alike = {
-        memory.id: max((_in_common(words, sentence) for sentence in sentences(memory.text)), default=0)
-        for memory in memories
+        memory.id: max((_in_common(words, rest) for rest in _rests(memory.text)), default=0) for memory in memories
     }
     most = max(alike.values(), default=0)
     return {one for one, count in alike.items() if count == most} if most >= _ALIKE else set()
 
 
-def _in_common(words: Sequence[str], sentence: str) -> int:
+def _rests(text: str) -> Iterator[str]:
+    """The text from each of its sentences on."""
+    for sentence in sentences(text):
+        yield text[text.index(sentence) :]
+
+
+def _in_common(words: Sequence[str], text: str) -> int:
     """How many words both begin with."""
     count = 0
-    for word, other in zip(words, _WORD.finditer(sentence), strict=False):
+    for word, other in zip(words, _WORD.finditer(text), strict=False):
         if word != other.group().casefold():
             break
         count += 1

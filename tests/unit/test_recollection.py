@@ -13,12 +13,13 @@ TOLD = collect_memories(
         Answer(question="Home?", answer="I was born in Dunmore by the mill. My mother said the cuckoo was calling."),
         Answer(question="Dog?", answer="Our dog Captain slept on the stairs and barked at the postman."),
         Answer(question="School?", answer="I went to school in Tuam when I was five."),
+        Answer(question="Children?", answer="We had two. Susan came in 1963, in the snow."),
         Answer(question="河？", answer="我们家门口有一条小河，夏天我天天去摸鱼。"),
     ],
     elder_name="Ann",
     language="en",
 ).items
-HOME, DOG, SCHOOL, RIVER = TOLD
+HOME, DOG = TOLD[:2]
 DOUBTED = Found(memories=(HOME, DOG), is_sure=False)
 
 
@@ -36,7 +37,13 @@ def test_what_both_retrieval_and_the_model_came_upon_is_shown(said: str) -> None
 
 @pytest.mark.parametrize(
     "said",
-    ["I don't remember that.", "That I don't remember, dear.", "I went to school in Tuam when I", "我们家门口有一条"],
+    [
+        "I don't remember that.",
+        "That I don't remember, dear.",
+        "I went to school in Tuam when I",
+        "We had two. Susan came in",
+        "我们家门口有一条",
+    ],
 )
 def test_nothing_is_remembered_where_the_model_admits_it_or_thinks_of_something_else(said: str) -> None:
     assert settled(DOUBTED, said, TOLD) is None
