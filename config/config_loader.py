@@ -147,6 +147,7 @@ class ConfigLoader:
             ),
             retrieved_memories=int(training["retrieved_memories"]),
             begins_with=int(training["begins_with"]),
+            recalls_first=bool(training["recalls_first"]),
             max_new_tokens=int(training["max_new_tokens"]),
             seed=int(training["seed"]),
             threads=threads,

@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kernel.admission import admits_not_remembering
 from kernel.grounding import unsupported
 from kernel.ids import digest
 from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
+from kernel.recollection import settled
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kernel.adapter import Gguf
     from kernel.job import Fact
     from kernel.memory import Memories, Memory
@@ -32,15 +36,11 @@ if TYPE_CHECKING:
     from kernel.retrieval import Found, Retriever
     from kernel.sample import Message
 
+    Prompt = tuple[Message, ...]
+
 ARMS = ("base", "base+retrieval", "trained", "trained+retrieval")
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?|[\u3400-\u4dbf\u4e00-\u9fff]")
-_ADMISSION = re.compile(
-    r"(do(n't|n’t| not)|can(not|'t|’t)|no longer|never) (really |quite |seem to )?(remember|recall|know)"
-    r"|no memory of|(have|'ve|’ve) forgotten|I forget|slipped my mind"
-    r"|不记得|记不得|记不清|记不起|想不起|不知道|不清楚|忘了|忘记了|没有印象",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,34 +98,48 @@ def evaluate(
 ) -> Report:
     """Ask every probe in every arm, of what will be served. `begins_with`: words, as in the recipe.
 
-    `regressions` are asked in the last arm alone, and count for no share: which there are changes with each thumb.
+    `regressions` are asked of the trained model alone, and count for no share: which there are changes with each thumb.
     """
     asked = list(probes) or own_questions(memories)
+    tried = [*asked, *regressions]
     words = prompts[memories.language]
-    bare = [_prompt(probe, words, memories, ()) for probe in asked]
-    limit = recipe.retrieved_memories
-    shown, again = (
-        [_shown(probe, words, memories, retriever.find_read(probe.question, limit), begins_with) for probe in some]
-        for some in (asked, regressions)
-    )
-    base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
-    results: list[ProbeResult] = []
-    for number, ((weights, adapter), arm_prompts) in enumerate(
-        [(base, bare), (base, shown), (ours, bare), (ours, shown + again)]
-    ):
-        answers = trainer.answer(weights, arm_prompts, adapter=adapter, recipe=recipe, report=_quarter(report, number))
-        whole = [_opening(prompt) + answer for prompt, answer in zip(arm_prompts, answers, strict=True)]
-        results += [
+    found = [retriever.find_read(probe.question, recipe.retrieved_memories) for probe in tried]
+    bare: list[Prompt | None] = [_prompt(probe, words, memories, ()) for probe in tried]
+    shown: list[Prompt | None] = [
+        _shown(probe, words, memories, one, begins_with) for probe, one in zip(tried, found, strict=True)
+    ]
+
+    def answers(arm: int, weights: Path, prompts: Sequence[Prompt | None], adapter: Path | None = None) -> list[str]:
+        """To no prompt, that nothing is remembered."""
+        asked = [prompt for prompt in prompts if prompt]
+        said = trainer.answer(weights, asked, adapter=adapter, recipe=recipe, report=_quarter(report, arm))
+        whole = iter([_opening(prompt) + answer for prompt, answer in zip(asked, said, strict=True)])
+        return [next(whole) if prompt else words.refusals[0] for prompt in prompts]
+
+    base, (ours, adapter) = recipe.base.gguf_path, trained.on(recipe.base.gguf_path)
+    said = [answers(0, base, bare[: len(asked)]), answers(1, base, shown[: len(asked)])]
+    said.append(alone := answers(2, ours, bare, adapter))
+    if recipe.recalls_first:
+        after_all = [settled(one, begun, memories.items) for one, begun in zip(found, alone, strict=True)]
+        shown = [
+            _shown(probe, words, memories, one, begins_with) if one else None
+            for probe, one in zip(tried, after_all, strict=True)
+        ]
+    said.append(answers(3, ours, shown, adapter))
+    by_arm = [
+        [
             ProbeResult(
-                arm=ARMS[number],
+                arm=arm,
                 question=probe.question,
                 answer=answer,
                 is_right=is_right(probe, answer),
                 invented=invented(answer, probe.question, memories, finder),
             )
-            for probe, answer in zip([*asked, *regressions], whole, strict=False)  # only the last arm has them all
+            for probe, answer in zip(tried, arm_answers, strict=False)  # the base is not asked the last ones
         ]
-    results, regressed = results[: len(ARMS) * len(asked)], results[len(ARMS) * len(asked) :]
+        for arm, arm_answers in zip(ARMS, said, strict=True)
+    ]
+    results = [one for of_arm in by_arm for one in of_arm[: len(asked)]]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
@@ -134,7 +148,7 @@ def evaluate(
         arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
         results=tuple(results),
         questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
-        regressions=tuple(regressed),
+        regressions=tuple(by_arm[-1][len(asked) :]),
     )
 
 
@@ -144,10 +158,6 @@ def is_right(probe: Probe, answer: str) -> bool:
         return admits_not_remembering(answer)
     said = answer.casefold()
     return all(any(fact.casefold() in said for fact in group) for group in probe.expects)
-
-
-def admits_not_remembering(answer: str) -> bool:
-    return bool(_ADMISSION.search(answer))
 
 
 def invented(answer: str, question: str, memories: Memories, finder: EntityFinder) -> tuple[str, ...]:
@@ -174,14 +184,12 @@ def _facts(answer: str) -> tuple[tuple[str, ...], ...]:
     return ((found[0],),) if found else ((answer.strip()[:12],),)
 
 
-def _shown(probe: Probe, words: Prompts, memories: Memories, found: Found, begins_with: int) -> tuple[Message, ...]:
+def _shown(probe: Probe, words: Prompts, memories: Memories, found: Found, begins_with: int) -> Prompt:
     opening = beginning(found.memories[0], begins_with) if found.is_sure else ""
     return _prompt(probe, words, memories, found.memories, opening)
 
 
-def _prompt(
-    probe: Probe, words: Prompts, memories: Memories, shown: Sequence[Memory], opening: str = ""
-) -> tuple[Message, ...]:
+def _prompt(probe: Probe, words: Prompts, memories: Memories, shown: Sequence[Memory], opening: str = "") -> Prompt:
     return chat_prompt(
         words,
         system=system_prompt(words, memories.elder_name),
@@ -191,7 +199,7 @@ def _prompt(
     )
 
 
-def _opening(prompt: Sequence[Message]) -> str:
+def _opening(prompt: Prompt) -> str:
     return prompt[-1].content if prompt[-1].role == "assistant" else ""
 
 

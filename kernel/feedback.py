@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from kernel.evaluation import Probe, admits_not_remembering
+from kernel.admission import admits_not_remembering
+from kernel.evaluation import Probe
 from kernel.grounding import facts, unsupported
 from kernel.ids import FeedbackId, MemoryId, feedback_id
 from kernel.judge import Corrected, GroundedJudge, Verdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kernel.evaluation import admits_not_remembering
+from kernel.admission import admits_not_remembering
 from kernel.language import tokens
 
 if TYPE_CHECKING:

@@ -323,6 +323,7 @@ PIPELINE: tuple[Stage, ...] = (
             [one.lesson for one in desk.feedback],
             desk.recipe.retrieved_memories,
             desk.begins_with,
+            desk.recipe.recalls_first,
             desk.reranker.model(desk.read_language),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
@@ -350,6 +351,7 @@ PIPELINE: tuple[Stage, ...] = (
             progress=desk.report,
             kept=desk.kept_versions,
             begins_with=desk.begins_with,
+            recalls_first=desk.recipe.recalls_first,
         ),
         settings=lambda desk: [
             desk.engine.name,

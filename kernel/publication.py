@@ -57,6 +57,7 @@ def publish(
     progress: Progress,
     kept: int = 1,
     begins_with: int = 0,
+    recalls_first: bool = False,
 ) -> Publication:
     """Register with the engine, ask one question, switch; the same key again is the same version.
 
@@ -94,6 +95,7 @@ def publish(
             created_at=clock(),
             is_active=False,
             begins_with=begins_with,
+            recalls_first=recalls_first,
         )
         versions.add(tenant, version)
     engine.register(

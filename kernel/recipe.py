@@ -76,6 +76,7 @@ class Recipe:
     dpo: DpoRecipe
     retrieved_memories: int  #: how many memories a prompt shows
     begins_with: int  #: words of a memory that is surely meant, with which the answer is begun for the model
+    recalls_first: bool  #: in doubt the model is asked alone before it is shown memories; see kernel.recollection
     max_new_tokens: int
     seed: int
     threads: int

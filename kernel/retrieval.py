@@ -74,6 +74,11 @@ class Retriever:
         ]
         self._views = {view: text for memory in self._memories for view, text in _views(memory).items()}
 
+    @property
+    def memories(self) -> Sequence[Memory]:
+        """All that are searched."""
+        return self._memories
+
     def find(self, question: str, limit: int) -> list[Memory]:
         """What a prompt shows: at most `limit` memories, best first; the best alone where it is surely meant."""
         return list(self.find_read(question, limit).memories)

@@ -31,6 +31,7 @@ class ModelVersion:
     created_at: datetime
     is_active: bool
     begins_with: int = 0  #: as in the recipe; 0 where the engine cannot continue an answer
+    recalls_first: bool = False  #: as in the recipe
     is_retired: bool = False  #: may not be used any more, and goes as soon as the engine lets it
 
     @property

@@ -3,17 +3,20 @@
 Every route that chats prepares, begins and closes in the same way; only the frames differ.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
 from fastapi.concurrency import run_in_threadpool
 
 from kernel.errors import ContextTooLong, EngineUnavailable
+from kernel.follow_up import leans, searched_for
 from kernel.ids import ElderId, TenantId, elder_id
 from kernel.memory import Memory, beginning
 from kernel.ports import ChatOptions, Ending
 from kernel.prompt import Prompts, chat_prompt
+from kernel.recollection import SAID, settled
+from kernel.retrieval import Found
 from kernel.sample import Message
 from kernel.version import ModelVersion
 from modelserver.interruption import interruptibly
@@ -21,6 +24,14 @@ from modelserver.schemas import ChatIn
 from modelserver.services import Services
 
 BY_AI = {"X-Generated-By": "AI"}  #: a header of every answer, streamed or not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """Retrieval is not sure; the version recalls first."""
+
+    found: Found
+    memories: Sequence[Memory]  #: all that the elder told
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +46,8 @@ class Asked:
     history: list[Message]
     options: ChatOptions
     opening: str = ""  #: how the answer begins, where one memory is surely meant and the version is begun for
-    refusal: str = ""  #: what is answered instead of anything generated, where a strict chat finds nothing
+    refusal: str = ""  #: what is answered instead of anything generated, where nothing is remembered
+    doubt: Doubt | None = None  #: what is to be settled before anything is shown
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -71,8 +83,11 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     base = services.config.get_base_model(version.base)
     shown = services.config.get_recipe(base, threads=1).retrieved_memories
     words = services.config.get_prompts()[version.language]
+    history = [Message(role=turn.role, content=turn.content) for turn in said.conversation_history]
+    retriever = services.retrievers.of(tenant, elder.id)
     is_looked_up = said.retrieval or said.strict
-    found = services.retrievers.of(tenant, elder.id).find_read(said.message, shown) if is_looked_up else None
+    found = retriever.find_read(searched_for(said.message, history), shown) if is_looked_up else None
+    is_follow_up = bool(history) and leans(said.message)
     is_refused = said.strict and found is not None and not found.is_sure
     return Asked(
         elder=elder.id,
@@ -80,11 +95,20 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
         words=words,
         question=said.message,
         memories=list(found.memories) if found and not is_refused else [],
-        history=[Message(role=turn.role, content=turn.content) for turn in said.conversation_history],
+        history=history,
         options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
         opening=beginning(found.memories[0], version.begins_with) if found and found.is_sure else "",
         refusal=words.refusals[0] if is_refused else "",
+        doubt=None if is_refused or is_follow_up else _doubt(version, found, retriever.memories),
     )
+
+
+def _doubt(version: ModelVersion, found: Found | None, memories: Sequence[Memory]) -> Doubt | None:
+    """None, too, where something was found that the version was not trained on: it cannot recall that."""
+    if found is None or found.is_sure or not version.recalls_first:
+        return None
+    is_known = {memory.id for memory in found.memories} <= set(version.memory_ids)
+    return Doubt(found=found, memories=memories) if is_known else None
 
 
 async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
@@ -109,6 +133,8 @@ async def spoken(services: Services, tenant: TenantId, answering: Answering) -> 
 def begin(services: Services, answering: Answering) -> None:
     """Up to the first piece: what does not fit into the model is asked again with less before it, and a version
     that was retired while the question waited gives way to the one in use."""
+    if answering.asked.doubt:
+        answering.asked = _recalled(services, answering, answering.asked.doubt)
     if answering.asked.refusal:
         answering.piece = answering.asked.refusal
         return
@@ -129,6 +155,21 @@ def begin(services: Services, answering: Answering) -> None:
             if in_use.number == asked.version.number:
                 raise
             answering.asked = replace(asked, version=in_use)
+
+
+def _recalled(services: Services, answering: Answering, doubt: Doubt) -> Asked:
+    """The model is asked alone, and what it begins to say decides what is shown. See kernel.recollection."""
+    asked = replace(answering.asked, doubt=None)
+    alone = replace(asked, memories=[], history=[])
+    options = ChatOptions(temperature=0.0, max_tokens=SAID)
+    try:
+        answering.pieces = services.engine.chat(asked.version, alone.messages, options)
+        after_all = settled(doubt.found, "".join(answering.pieces), doubt.memories)
+    except (ContextTooLong, EngineUnavailable):
+        return asked  # to be answered, or refused, in the usual way
+    if after_all is None:
+        return replace(asked, memories=[], refusal=asked.words.refusals[0])
+    return replace(asked, memories=list(after_all.memories))
 
 
 def advance(answering: Answering) -> None:

@@ -21,6 +21,7 @@ from kernel.companion import Asked, Place
 from kernel.elder import Elder
 from kernel.emotion import EmotionParser, Felt
 from kernel.errors import BadAudio, ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
+from kernel.follow_up import searched_for
 from kernel.ids import TenantId
 from kernel.memory import Memory
 from kernel.ports import Companion
@@ -194,9 +195,10 @@ class Talk:
 
         def find() -> list[Memory]:
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
+            asked = searched_for(answer.question, self._history)
             if companion.name == "own":
-                return list(retriever.find(answer.question, most))
-            return list(retriever.find_unread(answer.question, most).memories)
+                return list(retriever.find(asked, most))
+            return list(retriever.find_unread(asked, most).memories)
 
         async with self._services.turnstile.passed(self._tenant):
             answer.memories = tuple(await run_in_threadpool(find))

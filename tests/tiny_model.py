@@ -73,6 +73,7 @@ def tiny_recipe(folder: Path) -> Recipe:
         dpo=DpoRecipe(epochs=1, batch_size=2, learning_rate=1e-4, beta=0.1, max_pairs=4),
         retrieved_memories=3,
         begins_with=0,
+        recalls_first=False,
         max_new_tokens=8,
         seed=7,
         threads=1,

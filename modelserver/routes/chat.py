@@ -94,12 +94,13 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
 
 
 async def _stream(services: Services, tenant: TenantId, ready: _Chat, language: str) -> AsyncGenerator[str]:
-    yield _frame("memories", {"memory_ids": [memory.id for memory in ready.asked.memories]})
     answering = Answering(ready.asked)
     said: list[str] = []
     try:
         async with aclosing(spoken(services, tenant, answering)) as pieces:
             async for piece in pieces:
+                if not said:
+                    yield _frame("memories", {"memory_ids": [memory.id for memory in answering.asked.memories]})
                 said.append(piece)
                 yield _frame("token", {"text": piece})
         text = "".join(said).strip()

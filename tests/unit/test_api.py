@@ -22,6 +22,7 @@ from kernel.language_model import Call, Reply, Schema, Task
 from kernel.memory import collect_memories
 from kernel.note import Note, Notes
 from kernel.ports import ChatOptions
+from kernel.recollection import SAID
 from kernel.sample import Message
 from kernel.timeline import Happening
 from kernel.version import ModelVersion
@@ -515,6 +516,65 @@ def test_what_is_surely_meant_is_told_from_its_beginning(house: House) -> None:
     said = house.client.post("/chat", json={"elder_id": ELDER, "message": memory[:8]}).json()
     assert said["response"].startswith(memory[:4])
     assert house.engine.asked[-1][-1] == Message(role="assistant", content=memory[:4])
+
+
+def _recalling(house: House, thinks: str) -> None:
+    """A version that was trained on all there is, and that thinks of this in doubt."""
+    ids = tuple(memory.id for memory in house.services.retrievers.of(house.tenant, ElderId(ELDER)).memories)
+    recalling = replace(house.publish(), number=2, recalls_first=True, memory_ids=ids)
+    house.services.versions.add(house.tenant, recalling)
+    echo = house.engine.chat
+
+    def chat(version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+        pieces = echo(version, messages, options)
+        return iter([*pieces, thinks][-1:]) if len(messages) == 2 and options.max_tokens == SAID else pieces
+
+    house.engine.chat = chat  # type: ignore[method-assign]
+
+
+def test_in_doubt_what_the_model_does_not_think_of_is_not_told(house: House) -> None:
+    house.elder()
+    _recalling(house, "这个我不记得了。")
+    said = {"elder_id": ELDER, "message": "您去过月亮上吗"}
+    answer = house.client.post("/chat", json=said).json()
+    assert "不记得" in answer["response"] and answer["refused"] and answer["memories"] == []
+    frames = house.client.post("/chat", json=said | {"stream": True}).text
+    assert 'event: memories\ndata: {"memory_ids": []}' in frames and "不记得" in frames
+
+
+def test_in_doubt_what_the_model_thinks_of_too_is_shown(house: House) -> None:
+    question = {"elder_id": ELDER, "message": "您去过月亮上吗"}
+    house.elder()
+    first = house.services.retrievers.of(house.tenant, ElderId(ELDER)).find(question["message"], 1)[0].text
+    _recalling(house, first)
+    answer = house.client.post("/chat", json=question).json()
+    assert answer["memories"][0]["text"] == first and not answer["refused"]
+
+
+def test_small_talk_is_answered_with_no_memory_shown(house: House) -> None:
+    house.elder()
+    _recalling(house, "早上好，孩子，想听什么就问吧。")
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "早上好"}).json()
+    assert answer["response"] == "早上好" and answer["memories"] == [] and not answer["refused"]
+
+
+def test_what_was_told_since_the_training_is_shown_without_asking_the_model(house: House) -> None:
+    house.elder()
+    _recalling(house, "这个我不记得了。")
+    house.client.post(
+        f"/elders/{ELDER}/answers", json={"question": "月亮？", "answer": "月亮我没有去过，只在井里捞过。"}
+    )
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "您去过月亮上吗"}).json()
+    assert "月亮我没有去过，只在井里捞过。" in [memory["text"] for memory in answer["memories"]]
+
+
+def test_a_question_that_leans_on_the_one_before_is_searched_for_with_it(house: House) -> None:
+    house.elder()
+    house.publish()
+    memory = house.client.get(f"/elders/{ELDER}/answers").json()["answers"][0]["answer"]
+    turns = [{"role": "user", "content": memory}, {"role": "assistant", "content": "好。"}]
+    said = {"elder_id": ELDER, "message": "还有呢？", "conversation_history": turns}
+    assert house.client.post("/chat", json=said).json()["memories"][0]["text"] == memory
 
 
 def test_a_conversation_that_is_too_long_goes_on_without_its_beginning(house: House) -> None:

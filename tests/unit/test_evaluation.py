@@ -11,7 +11,8 @@ import pytest
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.adapter import Gguf
-from kernel.evaluation import Probe, admits_not_remembering, evaluate, invented, is_right, own_questions, word_pairs
+from kernel.admission import admits_not_remembering
+from kernel.evaluation import Probe, Report, evaluate, invented, is_right, own_questions, word_pairs
 from kernel.graph import EntityType
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Answer, collect_memories
@@ -85,14 +86,6 @@ def test_word_pairs_are_neighbours_in_either_language() -> None:
 
 
 def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does() -> None:
-    told = [
-        Answer(question="Where?", answer="I was born in Dunmore by the mill."),
-        Answer(question="Your dog?", answer="Our dog Captain slept on the stairs."),
-    ]
-    memories = collect_memories(told, elder_name="Ann", language="en")
-    retriever = Retriever(
-        memories, index=MemoryIndex(Letters()), reranker=Reads(Dunmore=40.0), tenant=TenantId("t"), elder=ElderId("e")
-    )
     begun: list[str] = []
 
     class Trainer:
@@ -100,18 +93,77 @@ def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no
             begun.extend(prompt[-1].content for prompt in prompts if prompt[-1].role == "assistant")
             return [" on" for _ in prompts]
 
-    recipe = SimpleNamespace(base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1)
-    report = evaluate(
-        [Probe(question="Where were you born?", expects=(("I was born on",),))],
+    asked = [Probe(question="Where were you born?", expects=(("I was born on",),))]
+    report = _evaluated(asked, Trainer(), Reads(Dunmore=40.0), begins_with=3)
+    assert begun == ["I was born"] * 2
+    assert [arm.recall for arm in report.arms] == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_in_doubt_the_trained_model_is_shown_only_what_it_thinks_of_by_itself() -> None:
+    class Trainer:
+        """Tells what it is shown; alone, the trained one thinks of the dog."""
+
+        def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
+            alone = "Our dog Captain slept on the stairs." if gguf != Path("base") else "Hello."
+            return [prompt[-1].content if "- " in prompt[-1].content else alone for prompt in prompts]
+
+    asked = [
+        Probe(question="Who barked?", expects=(("Captain",),)),
+        Probe(question="Were you ever in Rome?", expects=()),
+    ]
+    plain, recalled = (
+        _evaluated(asked, Trainer(), Shows(Captain="barked", Dunmore="Rome"), recalls_first=first)
+        for first in (False, True)
+    )
+    assert [arm.recall for arm in plain.arms] == [arm.recall for arm in recalled.arms] == [0.0, 1.0, 1.0, 1.0]
+    assert [arm.honesty for arm in plain.arms] == [0.0, 0.0, 0.0, 0.0]
+    assert [arm.honesty for arm in recalled.arms] == [0.0, 0.0, 0.0, 1.0]
+
+
+class Shows:
+    """A reader that leaves it in doubt: what holds a word comes first where the question holds the other."""
+
+    def __init__(self, **asked: str) -> None:
+        self._asked = asked
+
+    def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
+        return [
+            16.0 if any(word in text and asked in question for word, asked in self._asked.items()) else 0.0
+            for text in texts
+        ]
+
+    def model(self, language: str) -> str:
+        return "shows"
+
+
+def _evaluated(
+    asked: Sequence[Probe], trainer: object, reads: object, *, begins_with: int = 0, recalls_first: bool = False
+) -> Report:
+    """Of two memories, of which one is shown."""
+    told = [
+        Answer(question="Where?", answer="I was born in Dunmore by the mill."),
+        Answer(question="Your dog?", answer="Our dog Captain slept on the stairs."),
+    ]
+    memories = collect_memories(told, elder_name="Ann", language="en")
+    retriever = Retriever(
+        memories,
+        index=MemoryIndex(Letters()),
+        reranker=reads,  # type: ignore[arg-type]
+        tenant=TenantId("t"),
+        elder=ElderId("e"),
+    )
+    recipe = SimpleNamespace(
+        base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1, recalls_first=recalls_first
+    )
+    return evaluate(
+        asked,
         memories,
         retriever=retriever,
         finder=Names(),
         prompts={"en": ConfigLoader(CONFIG, model_dir=Path(), environ={}).get_prompts()["en"]},
         trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=Path()),
         recipe=recipe,  # type: ignore[arg-type]
-        trainer=Trainer(),  # type: ignore[arg-type]
+        trainer=trainer,  # type: ignore[arg-type]
         report=lambda fraction, **facts: None,
-        begins_with=3,
+        begins_with=begins_with,
     )
-    assert begun == ["I was born"] * 2
-    assert [arm.recall for arm in report.arms] == [0.0, 1.0, 0.0, 1.0]

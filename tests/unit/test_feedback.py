@@ -145,7 +145,7 @@ def _desk(*feedback: Feedback, **more: Any) -> Any:
     recipe = SimpleNamespace(dpo=dpo, base=base, seed=1, retrieved_memories=2, max_new_tokens=9)
     known = {"recipe": recipe, "judge": GroundedJudge(), "prompts": PROMPTS, "language": "en", "probes": ()}
     known |= {"reranker": Reads(), "read_language": "en", "finder": Names(), "report": lambda *_, **__: None}
-    known |= {"begins_with": 0}
+    known |= {"begins_with": 0, "recalls_first": False}
     return SimpleNamespace(feedback=feedback, **known | more)
 
 

@@ -9,8 +9,8 @@ import pytest
 from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.admission import admits_not_remembering
 from kernel.builtin_teacher import BuiltinTeacher
-from kernel.evaluation import admits_not_remembering
 from kernel.generators import (
     GENERATOR_OF,
     GENERATORS,

@@ -11,9 +11,9 @@ import pytest
 from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.admission import admits_not_remembering
 from kernel.bio import Bio
 from kernel.english_asking import content_words, stem
-from kernel.evaluation import admits_not_remembering
 from kernel.graph import Entity, EntityGraph, EntityType
 from kernel.held_out import HeldOut
 from kernel.judge import Background, GroundedJudge
