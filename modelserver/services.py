@@ -14,11 +14,14 @@ from adapters.embedder import E5Embedder
 from adapters.engines import open_engines
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.left_brains import LeftBrains
-from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo import MongoFamilies, connect, create_indexes, ping
 from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
+from adapters.mongo_elders import MongoElders
 from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_golden import MongoGoldenSets
+from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
+from adapters.mongo_versions import MongoVersions
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader

@@ -1,4 +1,4 @@
-"""What goes over the wire: the JSON shapes of the REST interface (the fifth seed's, and what came since), a file a route.
+"""What goes over the wire: the JSON shapes of REST (the fifth seed's, and what came since), a file a route.
 
 `ChatIn` is given on, for modelserver/answering.py.
 """
