@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from transformers import (
     StoppingCriteria,
 )
 
+from adapters.kept_cache import KeptCache, KeptCaches
 from kernel.companion import Asked, CompanionSettings, CompanionWords, Profile, build_prompt, shorter, truncate_history
 from kernel.errors import BaseModelMissing, ContextTooLong, EngineUnavailable, GenerationTimeout
 from kernel.sample import Message
@@ -48,7 +48,7 @@ class QwenLLMService:
         self._settings, self._words, self._folders = settings, words, folders
         self._device = _device(settings.device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="companion")
-        self._kept = _KeptCaches(settings.kept_conversations)
+        self._kept = KeptCaches(settings.kept_conversations)
         self.facts: dict[str, float] = {}
         self._keep_budget()
         try:
@@ -244,7 +244,7 @@ class QwenLLMService:
         model: Any = self._model
         text = self.render(work.prompt) + work.streamer.said
         ids = self._tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids.to(self._device)
-        kept = self._kept.take(work.conversation, ids[0].tolist()) or _Kept(cache=self._new_cache())
+        kept = self._kept.take(work.conversation, ids[0].tolist()) or KeptCache(cache=self._new_cache())
         reused = len(kept.ids)
         self._prefill(ids, kept, work)
         if not work.is_over:
@@ -271,7 +271,7 @@ class QwenLLMService:
         if work.is_late:
             raise GenerationTimeout(seconds=f"{self._settings.generation_timeout_seconds:g}")
 
-    def _prefill(self, ids: torch.Tensor, kept: "_Kept", work: "_Work") -> None:
+    def _prefill(self, ids: torch.Tensor, kept: KeptCache, work: "_Work") -> None:
         """All but the last piece of what is new in the prompt."""
         model: Any = self._model
         step = self._settings.prefill_tokens
@@ -343,53 +343,6 @@ class _Streamer(AsyncTextIteratorStreamer):
         """`end`, which `generate` calls too, tells what is held back and is ready for another prompt."""
         self.end()
         self.loop.call_soon_threadsafe(self.text_queue.put_nowait, self.stop_signal)
-
-
-@dataclass
-class _Kept:
-    """A cache, and the tokens that it holds."""
-
-    cache: Any
-    ids: list[int] = field(default_factory=list)
-
-    def cut(self, length: int) -> None:
-        if isinstance(self.cache, StaticCache):
-            for layer in self.cache.layers:
-                layer.cumulative_length.fill_(length)  # what stands behind it is masked, then written over
-        else:
-            self.cache.crop(length - len(self.ids))
-        self.ids = self.ids[:length]
-
-
-class _KeptCaches:
-    """Of the last conversations, each its own: nobody's answer begins with what another family's computed."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[str, _Kept] = OrderedDict()
-
-    def take(self, conversation: str, ids: Sequence[int]) -> _Kept | None:
-        """Cut to what it has in common with `ids`, the last of which is always computed again."""
-        kept = self._held.pop(conversation, None)
-        if kept is None:
-            return None
-        common = 0
-        for one, other in zip(kept.ids, ids[:-1], strict=False):
-            if one != other:
-                break
-            common += 1
-        kept.cut(common)
-        return kept
-
-    def keep(self, conversation: str, kept: _Kept) -> None:
-        if not conversation:
-            return
-        self._held[conversation] = kept
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
-
-    def clear(self) -> None:
-        self._held.clear()
 
 
 def _sampling(profile: Profile) -> dict[str, Any]:
