@@ -18,6 +18,7 @@
     │   │   ├── ConversationNotFound
     │   │   ├── FeedbackNotFound
     │   │   ├── JobNotFound
+    │   │   ├── MadeNotFound        a sample, a pair, what a model was made of
     │   │   ├── GraphNotFound
     │   │   ├── ModelNotFound
     │   │   ├── VersionNotFound     of an elder's model

@@ -1,11 +1,14 @@
 """Problems: whoever asks in Chinese is refused in Chinese, whichever layer refuses."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kernel import errors
+from kernel.errors import HeirloomError
 from tests.unit.test_api import ELDER, House
 
 _ENGLISH = re.compile(r"\b(field|required|input|should|valid|error|method|not|the|answer|request)\b", re.IGNORECASE)
@@ -64,3 +67,13 @@ def test_what_is_told_of_models_and_jobs_is_chinese_too(house: House) -> None:
 def test_english_readers_are_told_in_english(house: House) -> None:
     assert house.client.post("/chat").json()["error"]["message"] == "the body: Field required"
     assert house.client.delete("/chat").json()["error"]["message"] == "Method Not Allowed"
+
+
+def test_every_error_is_drawn_where_it_stands_in_the_tree() -> None:
+    def walk(kind: type[HeirloomError], depth: int) -> Iterator[tuple[str, int]]:
+        yield kind.__name__, depth
+        for below in kind.__subclasses__():
+            yield from walk(below, depth + 1)
+
+    drawn = re.findall(r"^ {4}([ │├└─]*)([A-Z]\w+)", str(errors.__doc__), re.MULTILINE)
+    assert sorted((name, len(lines) // 4) for lines, name in drawn) == sorted(walk(HeirloomError, 0))
