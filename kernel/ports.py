@@ -355,7 +355,7 @@ class Reranker(Protocol):
         """
 
     def model(self, language: str) -> str:
-        """The keys of the base models that read this language; "" for none."""
+        """Names of the GGUFs that read this language; "" for none."""
 
 
 class GraphIndexer(Protocol):
@@ -514,3 +514,6 @@ class Speaker(Protocol):
 class BaseModels(Protocol):
     def prepare(self, base: BaseModel, report: Report) -> None:
         """Make hf_path and gguf_path be there and whole; raises BaseModelMissing with how to get it."""
+
+    def prepare_to_read(self, base: BaseModel, report: Report) -> None:
+        """Make what the reranker reads with be there; raises as `prepare`."""

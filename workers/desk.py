@@ -94,7 +94,7 @@ class DeskMaker:
         """Before a stage that loads a base model: is it there, and is there memory for it?"""
         if stage.name == "evaluate":
             for reader in self.config.get_rerankers().get(desk.read_language, ()):
-                self.bases.prepare(reader, desk.report)
+                self.bases.prepare_to_read(reader, desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):
