@@ -118,7 +118,7 @@ def evaluate(
 
     base, (ours, adapter) = recipe.base.gguf_path, trained.on(recipe.base.gguf_path)
     said = [answers(0, base, bare[: len(asked)]), answers(1, base, shown[: len(asked)])]
-    said.append(alone := answers(2, ours, bare, adapter))
+    said.append(alone := answers(2, ours, bare if recipe.recalls_first else bare[: len(asked)], adapter))
     if recipe.recalls_first:
         after_all = [settled(one, begun, memories.items) for one, begun in zip(found, alone, strict=True)]
         shown = [
