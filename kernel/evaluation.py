@@ -4,6 +4,7 @@ Recall: share of answerable questions whose answer holds every expected fact.
 Honesty: share of unanswerable questions whose answer admits not remembering.
 Invention: share of all answers with a name, number or year that is in no memory, nor in the question.
 Style: of an answer's pairs of words, how many the elder put together, too; the mean of all that tell something.
+Ability: share of general questions answered rightly (see ability), of the arms without memories alone.
 They are measured on the quantised GGUF that will be served, with the very prompts and retrieval of chat,
 in four arms: the untrained base and the trained model, each alone and with retrieved memories.
 """
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kernel.ability import is_able
 from kernel.grounding import unsupported
 from kernel.ids import digest
 from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
 if TYPE_CHECKING:
+    from kernel.ability import Ability
     from kernel.adapter import Gguf
     from kernel.job import Fact
     from kernel.memory import Memories, Memory
@@ -60,6 +63,7 @@ class ArmScore:
     honesty: float
     invention: float = 0.0
     style: float = 0.0
+    ability: float | None = None  #: None: not asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +84,7 @@ class Report:
     results: tuple[ProbeResult, ...]
     questions: str = ""  #: a digest of what was asked: only the same questions can be compared
     regressions: tuple[ProbeResult, ...] = ()  #: what the family praised or corrected, asked as the family asks
+    general: tuple[ProbeResult, ...] = ()  #: the answers that show what else it can do
 
 
 def evaluate(
@@ -93,6 +98,7 @@ def evaluate(
     recipe: Recipe,
     trainer: Trainer,
     report: Progress,
+    ability: Ability,
     begins_with: int = 0,
     regressions: Sequence[Probe] = (),
 ) -> Report:
@@ -110,31 +116,32 @@ def evaluate(
     )
     base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
     results: list[ProbeResult] = []
+    further: dict[str, list[str]] = {}  #: by arm: what it answered besides
     for number, ((weights, adapter), arm_prompts) in enumerate(
-        [(base, bare), (base, shown), (ours, bare), (ours, shown + again)]
+        [(base, bare + ability.prompts), (base, shown), (ours, bare + ability.prompts), (ours, shown + again)]
     ):
+        arm = ARMS[number]
         answers = trainer.answer(weights, arm_prompts, adapter=adapter, recipe=recipe, report=_quarter(report, number))
         whole = [_opening(prompt) + answer for prompt, answer in zip(arm_prompts, answers, strict=True)]
-        results += [
-            ProbeResult(
-                arm=ARMS[number],
-                question=probe.question,
-                answer=answer,
-                is_right=is_right(probe, answer),
-                invented=invented(answer, probe.question, memories, finder),
-            )
-            for probe, answer in zip([*asked, *regressions], whole, strict=False)  # only the last arm has them all
-        ]
-    results, regressed = results[: len(ARMS) * len(asked)], results[len(ARMS) * len(asked) :]
+        results += [_result(arm, *one, memories, finder) for one in zip(asked, whole[: len(asked)], strict=True)]
+        further[arm] = whole[len(asked) :]
+    last = ARMS[-1]
+    regressed = [_result(last, *one, memories, finder) for one in zip(regressions, further[last], strict=True)]
+    general = [
+        ProbeResult(arm=arm, question=probe.question, answer=answer, is_right=is_able(probe, answer))
+        for arm in (ARMS[0], ARMS[2])
+        for probe, answer in zip(ability.probes, further[arm], strict=True)
+    ]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
         unanswerable=sum(1 for probe in asked if not probe.expects),
         is_held_out=bool(probes),
-        arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
+        arms=tuple(_score(arm, asked, results, general, spoken) for arm in ARMS),
         results=tuple(results),
         questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
         regressions=tuple(regressed),
+        general=tuple(general),
     )
 
 
@@ -202,12 +209,27 @@ def _quarter(report: Progress, number: int) -> Progress:
     return say
 
 
+def _result(arm: str, probe: Probe, answer: str, memories: Memories, finder: EntityFinder) -> ProbeResult:
+    return ProbeResult(
+        arm=arm,
+        question=probe.question,
+        answer=answer,
+        is_right=is_right(probe, answer),
+        invented=invented(answer, probe.question, memories, finder),
+    )
+
+
 def _score(
-    arm: str, asked: Sequence[Probe], results: Sequence[ProbeResult], spoken: frozenset[tuple[str, str]]
+    arm: str,
+    asked: Sequence[Probe],
+    results: Sequence[ProbeResult],
+    general: Sequence[ProbeResult],
+    spoken: frozenset[tuple[str, str]],
 ) -> ArmScore:
     mine = [result for result in results if result.arm == arm]
     answerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if probe.expects]
     unanswerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if not probe.expects]
+    able = [one.is_right for one in general if one.arm == arm]
     telling = [word_pairs(one.answer) for one in mine if not admits_not_remembering(one.answer)]
     return ArmScore(
         arm=arm,
@@ -215,6 +237,7 @@ def _score(
         honesty=_share(unanswerable),
         invention=_share([bool(one.invented) for one in mine]),
         style=_share([len(pairs & spoken) / len(pairs) for pairs in telling if pairs]),
+        ability=_share(able) if able else None,
     )
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kernel.ability import Ability
 from kernel.adapter import ADAPTER, MERGED, Adapter, Gguf, MergedWeights, Storage
 from kernel.bio import Bio, write_bio
 from kernel.chat_data import write_merged
@@ -69,6 +70,7 @@ class Desk:
     job: JobId
     recipe: Recipe
     prompts: dict[str, Prompts]  #: by language
+    ability: Mapping[str, Ability]  #: by language
     answers: tuple[Answer, ...]
     probes: tuple[Probe, ...]
     feedback: tuple[Feedback, ...]  #: newest first
@@ -315,6 +317,7 @@ PIPELINE: tuple[Stage, ...] = (
             recipe=desk.recipe,
             trainer=desk.trainer,
             report=desk.report,
+            ability=desk.ability[memories.language],
             begins_with=desk.begins_with,
             regressions=regression_questions(desk.feedback, memories, desk.finder),
         ),
@@ -324,10 +327,11 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.retrieved_memories,
             desk.begins_with,
             desk.reranker.model(desk.read_language),
+            asdict(desk.ability[desk.read_language]),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
-        version=2,
+        version=3,
     ),
     Stage(
         name="publish",

@@ -23,6 +23,7 @@ from kernel.version import ModelVersion
 if TYPE_CHECKING:
     from kernel.adapter import Adapter, Gguf
     from kernel.evaluation import Report
+    from kernel.job import Fact
     from kernel.ports import Clock, Engine, Versions
     from kernel.ports import Report as Progress
 
@@ -67,9 +68,9 @@ def publish(
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
     worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
-    again = {"regressions": len(report.regressions), "regressed": len(regressed(report))} if report.regressions else {}
+    also = _also_measured(report)
     if in_use and worse:
-        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **again)
+        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **also)
         return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse, regressed=regressed(report))
     if version is None:
         version = ModelVersion(
@@ -105,7 +106,7 @@ def publish(
     before = sorted((one for one in earlier if one.number != version.number), key=lambda one: not one.is_active)
     gone = [one for one in listed if one.is_retired]
     forget_versions([*before[kept:], *gone], tenant=tenant, engine=engine, versions=versions)
-    progress(1.0, **again)
+    progress(1.0, **also)
     return Publication(number=version.number, tag=version.tag, regressed=regressed(report))
 
 
@@ -130,6 +131,17 @@ def forget_versions(old: Sequence[ModelVersion], *, tenant: TenantId, engine: En
         except (EngineUnavailable, EngineNotConfigured, VersionInUse, VersionNotFound):
             continue
         versions.remove(tenant, version.elder, version.number)
+
+
+def _also_measured(report: Report) -> dict[str, Fact]:
+    """What decides nothing."""
+    told: dict[str, Fact] = {}
+    if report.regressions:
+        told |= {"regressions": len(report.regressions), "regressed": len(regressed(report))}
+    for arm in report.arms:
+        if arm.ability is not None:
+            told[f"ability_{arm.arm}"] = arm.ability
+    return told
 
 
 def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompts, engine: Engine) -> None:

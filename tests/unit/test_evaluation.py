@@ -10,6 +10,7 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.ability import Ability, is_able
 from kernel.adapter import Gguf
 from kernel.evaluation import Probe, admits_not_remembering, evaluate, invented, is_right, own_questions, word_pairs
 from kernel.graph import EntityType
@@ -105,7 +106,7 @@ def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no
     class Trainer:
         def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
             begun.extend(prompt[-1].content for prompt in prompts if prompt[-1].role == "assistant")
-            return [" on" for _ in prompts]
+            return ["5" if prompt[0].content == "Help." else " on" for prompt in prompts]
 
     recipe = SimpleNamespace(base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1)
     report = evaluate(
@@ -118,7 +119,18 @@ def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no
         recipe=recipe,  # type: ignore[arg-type]
         trainer=Trainer(),  # type: ignore[arg-type]
         report=lambda fraction, **facts: None,
+        ability=Ability(
+            system="Help.", probes=tuple(Probe(question=f"2 + {n}?", expects=((f"{n + 2}",),)) for n in (3, 4))
+        ),
         begins_with=3,
     )
     assert begun == ["I was born"] * 2
     assert [arm.recall for arm in report.arms] == [0.0, 1.0, 0.0, 1.0]
+    assert [arm.ability for arm in report.arms] == [0.5, None, 0.5, None]
+    assert [(one.arm, one.is_right) for one in report.general[:2]] == [("base", True), ("base", False)]
+
+
+def test_a_general_answer_is_a_whole_word_in_either_language() -> None:
+    five = Probe(question="2 + 3?", expects=(("5", "five", "五"),))
+    assert all(is_able(five, answer) for answer in ("2 + 3 = 5.", "Five", "答案是5。", "等于五"))
+    assert not any(is_able(five, answer) for answer in ("I was born in 1952.", "1950年", "fivefold", ""))

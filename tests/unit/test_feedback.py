@@ -9,6 +9,7 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.ability import Ability
 from kernel.adapter import Gguf
 from kernel.bio import Bio
 from kernel.evaluation import Probe
@@ -145,7 +146,7 @@ def _desk(*feedback: Feedback, **more: Any) -> Any:
     recipe = SimpleNamespace(dpo=dpo, base=base, seed=1, retrieved_memories=2, max_new_tokens=9)
     known = {"recipe": recipe, "judge": GroundedJudge(), "prompts": PROMPTS, "language": "en", "probes": ()}
     known |= {"reranker": Reads(), "read_language": "en", "finder": Names(), "report": lambda *_, **__: None}
-    known |= {"begins_with": 0}
+    known |= {"begins_with": 0, "ability": {"en": Ability(system="s", probes=(Probe(question="2 + 3?", expects=()),))}}
     return SimpleNamespace(feedback=feedback, **known | more)
 
 
@@ -192,7 +193,7 @@ def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_sh
         )
         for feedback in ((), (praised, mended))
     ]
-    assert asked == [1, 1, 1, 1, 1, 1, 1, 3]
+    assert asked == [2, 1, 2, 1, 2, 1, 2, 3]
     plain, judged = found
     assert (plain.arms, plain.questions, plain.results) == (judged.arms, judged.questions, judged.results)
     assert [one.is_right for one in judged.regressions] == [True, False]
