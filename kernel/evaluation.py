@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kernel.ability import is_able
 from kernel.grounding import unsupported
 from kernel.ids import digest
+from kernel.known_answers import Answered, KnownAnswers
 from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 
@@ -73,6 +74,7 @@ class ProbeResult:
     answer: str
     is_right: bool
     invented: tuple[str, ...] = ()  #: names, numbers and years
+    key: str = ""  #: a digest of what was asked of which weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +103,7 @@ def evaluate(
     ability: Ability,
     begins_with: int = 0,
     regressions: Sequence[Probe] = (),
+    earlier: Sequence[Report] = (),
 ) -> Report:
     """Ask every probe in every arm, of what will be served. `begins_with`: words, as in the recipe.
 
@@ -115,22 +118,27 @@ def evaluate(
         for some in (asked, regressions)
     )
     base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
-    results: list[ProbeResult] = []
-    further: dict[str, list[str]] = {}  #: by arm: what it answered besides
+    known = KnownAnswers(earlier)
+    told: dict[str, list[Answered]] = {}
     for number, ((weights, adapter), arm_prompts) in enumerate(
         [(base, bare + ability.prompts), (base, shown), (ours, bare + ability.prompts), (ours, shown + again)]
     ):
-        arm = ARMS[number]
-        answers = trainer.answer(weights, arm_prompts, adapter=adapter, recipe=recipe, report=_quarter(report, number))
-        whole = [_opening(prompt) + answer for prompt, answer in zip(arm_prompts, answers, strict=True)]
-        results += [_result(arm, *one, memories, finder) for one in zip(asked, whole[: len(asked)], strict=True)]
-        further[arm] = whole[len(asked) :]
+        told[ARMS[number]] = known.ask(
+            weights, arm_prompts, adapter=adapter, recipe=recipe, trainer=trainer, report=_quarter(report, number)
+        )
+    results = [
+        _result(arm, *one, memories, finder) for arm in ARMS for one in zip(asked, told[arm][: len(asked)], strict=True)
+    ]
     last = ARMS[-1]
-    regressed = [_result(last, *one, memories, finder) for one in zip(regressions, further[last], strict=True)]
+    regressed = [
+        _result(last, *one, memories, finder) for one in zip(regressions, told[last][len(asked) :], strict=True)
+    ]
     general = [
-        ProbeResult(arm=arm, question=probe.question, answer=answer, is_right=is_able(probe, answer))
+        ProbeResult(
+            arm=arm, question=probe.question, answer=one.answer, is_right=is_able(probe, one.answer), key=one.key
+        )
         for arm in (ARMS[0], ARMS[2])
-        for probe, answer in zip(ability.probes, further[arm], strict=True)
+        for probe, one in zip(ability.probes, told[arm][len(asked) :], strict=True)
     ]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
@@ -198,10 +206,6 @@ def _prompt(
     )
 
 
-def _opening(prompt: Sequence[Message]) -> str:
-    return prompt[-1].content if prompt[-1].role == "assistant" else ""
-
-
 def _quarter(report: Progress, number: int) -> Progress:
     def say(fraction: float, **facts: Fact) -> None:
         report((number + fraction) / len(ARMS), arm=ARMS[number], **facts)
@@ -209,13 +213,14 @@ def _quarter(report: Progress, number: int) -> Progress:
     return say
 
 
-def _result(arm: str, probe: Probe, answer: str, memories: Memories, finder: EntityFinder) -> ProbeResult:
+def _result(arm: str, probe: Probe, told: Answered, memories: Memories, finder: EntityFinder) -> ProbeResult:
     return ProbeResult(
         arm=arm,
         question=probe.question,
-        answer=answer,
-        is_right=is_right(probe, answer),
-        invented=invented(answer, probe.question, memories, finder),
+        answer=told.answer,
+        is_right=is_right(probe, told.answer),
+        invented=invented(told.answer, probe.question, memories, finder),
+        key=told.key,
     )
 
 

@@ -5,7 +5,7 @@ the `Desk` gives it the ports that it needs, a folder to write weights into, and
 outlives a killed attempt.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +90,7 @@ class Desk:
     folder: Path
     scratch: Path
     report: Report
+    earlier: Callable[[], Sequence[Any]] = tuple  #: what is kept that this stage made before; not when forced
     # Of the left brain alone:
     words: Mapping[str, ExtractionWords] = field(default_factory=dict)  #: by language
     calls: tuple[Call, ...] = ()  #: the log of the elder's teachers
@@ -320,6 +321,7 @@ PIPELINE: tuple[Stage, ...] = (
             ability=desk.ability[memories.language],
             begins_with=desk.begins_with,
             regressions=regression_questions(desk.feedback, memories, desk.finder),
+            earlier=desk.earlier(),
         ),
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],

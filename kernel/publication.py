@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound, VersionInUse, VersionNotFound
 from kernel.gate import Shortfall, regressed, shortfall
-from kernel.ids import ElderId, JobId, TenantId, model_name
+from kernel.ids import ElderId, JobId, TenantId, file_digest, model_name
 from kernel.memory import Memories, memories_digest
 from kernel.ports import ChatOptions
 from kernel.prompt import Prompts, chat_prompt, system_prompt
@@ -85,7 +84,7 @@ def publish(
             quantisation=gguf.quantisation,
             storage=gguf.storage,
             size_bytes=gguf.path.stat().st_size,
-            gguf_sha256=_sha256(gguf),
+            gguf_sha256=file_digest(gguf.path),
             system_prompt=system_prompt(prompts[memories.language], memories.elder_name),
             language=memories.language,
             memories_digest=memories_digest(memories),
@@ -151,8 +150,3 @@ def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompt
     answer = "".join(engine.chat(version, messages, ChatOptions(temperature=0.0, max_tokens=32)))
     if not answer.strip():
         raise EngineUnavailable(engine=engine.name, reason="the new model answered nothing")
-
-
-def _sha256(gguf: Gguf) -> str:
-    with gguf.path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()

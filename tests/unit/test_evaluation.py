@@ -92,7 +92,7 @@ def test_word_pairs_are_neighbours_in_either_language() -> None:
     assert word_pairs("") == frozenset()
 
 
-def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does() -> None:
+def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does(tmp_path: Path) -> None:
     told = [
         Answer(question="Where?", answer="I was born in Dunmore by the mill."),
         Answer(question="Your dog?", answer="Our dog Captain slept on the stairs."),
@@ -108,14 +108,18 @@ def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no
             begun.extend(prompt[-1].content for prompt in prompts if prompt[-1].role == "assistant")
             return ["5" if prompt[0].content == "Help." else " on" for prompt in prompts]
 
-    recipe = SimpleNamespace(base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1)
+    recipe = SimpleNamespace(
+        base=SimpleNamespace(gguf_path=tmp_path / "base.gguf"), retrieved_memories=1, max_new_tokens=9
+    )
+    (tmp_path / "base.gguf").write_bytes(b"base")
+    (tmp_path / "model.gguf").write_bytes(b"trained")
     report = evaluate(
         [Probe(question="Where were you born?", expects=(("I was born on",),))],
         memories,
         retriever=retriever,
         finder=Names(),
         prompts={"en": ConfigLoader(CONFIG, model_dir=Path(), environ={}).get_prompts()["en"]},
-        trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=Path()),
+        trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=tmp_path),
         recipe=recipe,  # type: ignore[arg-type]
         trainer=Trainer(),  # type: ignore[arg-type]
         report=lambda fraction, **facts: None,
