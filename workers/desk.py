@@ -65,6 +65,7 @@ class DeskMaker:
             job=job.id,
             recipe=self.config.get_recipe(base, threads=self.threads, brain=job.brain),
             prompts=self.config.get_prompts(),
+            ability=self.config.get_ability(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
             feedback=tuple(self.feedbacks.of_elder(job.tenant, job.elder)),
