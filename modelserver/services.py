@@ -14,11 +14,14 @@ from adapters.embedder import E5Embedder
 from adapters.engines import open_engines
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.left_brains import LeftBrains
-from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo import MongoFamilies, connect, create_indexes, ping
 from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
+from adapters.mongo_elders import MongoElders
 from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_golden import MongoGoldenSets
+from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
+from adapters.mongo_versions import MongoVersions
 from adapters.packaged_gguf import read_with
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
@@ -48,6 +51,7 @@ from kernel.ports import (
     VectorIndex,
     Versions,
 )
+from kernel.removal import WordStores
 from kernel.retrieval import Retriever
 from modelserver.turnstile import Turnstile
 
@@ -89,6 +93,18 @@ class Services:
     @property
     def left_brains(self) -> LeftBrains:
         return LeftBrains(jobs=self.jobs, artifacts=self.artifacts)
+
+    @property
+    def word_stores(self) -> WordStores:
+        return WordStores(
+            elders=self.elders,
+            replies=self.replies,
+            golden=self.golden,
+            files=self.files,
+            conversations=self.conversations,
+            feedbacks=self.feedbacks,
+            index=self.index,
+        )
 
     @property
     def models(self) -> ModelManager:

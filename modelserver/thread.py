@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from kernel.conversation import MOST_TURNS, Conversation, Turn
 from kernel.errors import ConversationFull, ConversationNotFound, ElderNotFound
 from kernel.ids import ConversationId, ElderId, MemoryId, TenantId, TurnId, elder_id
-from modelserver.schemas import ChatIn
-from modelserver.schemas import Turn as Said
+from modelserver.schemas.chat import ChatIn
+from modelserver.schemas.chat import Turn as Said
 from modelserver.services import Services, memories_of
 
 

@@ -27,8 +27,10 @@ from kernel.ids import AnswerId, ConversationId, ElderId, FeedbackId, FileId, Jo
 from kernel.job import Event, Fact, Job, JobStatus, Lease, Step
 from kernel.language_model import Call, Spent
 from kernel.memory import Answer
+from kernel.removal import WordStores
 from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
+from tests.fakes import Letters, MemoryIndex
 
 
 class MemoryFamilies:
@@ -146,6 +148,7 @@ class MemoryJobs:
         gone = [job.id for job in self.of_elder(tenant, elder)]
         for job in gone:
             self._events.pop((tenant, job), None)
+            self._tokens.pop((tenant, job), None)
             del self._jobs[tenant, job]
         return len(gone)
 
@@ -427,3 +430,17 @@ class MemoryFeedbacks:
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._held.pop((tenant, elder), None)
+
+
+def word_stores(**stores: object) -> WordStores:
+    """Empty ones, but for those that are given."""
+    empty = {
+        "elders": MemoryElders(),
+        "replies": MemoryReplies(),
+        "golden": MemoryGoldenSets(),
+        "files": MemoryFiles(),
+        "conversations": MemoryConversations(),
+        "feedbacks": MemoryFeedbacks(),
+        "index": MemoryIndex(Letters()),
+    }
+    return WordStores(**empty | stores)  # type: ignore[arg-type]

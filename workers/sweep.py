@@ -11,7 +11,8 @@ from datetime import timedelta
 import structlog
 
 from adapters.doorbell import CeleryDoorbell, celery_app
-from adapters.mongo import MongoFamilies, MongoJobs, connect
+from adapters.mongo import MongoFamilies, connect
+from adapters.mongo_jobs import MongoJobs
 from config.logs import set_up_logs
 from config.settings import read_settings
 from kernel.clock import utc_now

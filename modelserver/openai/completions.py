@@ -26,7 +26,7 @@ from modelserver.openai.models import find_model
 from modelserver.openai.problem import CLIENT_GONE, openai_error
 from modelserver.openai.schemas import AnswerMessage, Choice, Completion, CompletionMessage, NewCompletion
 from modelserver.problems import language_of
-from modelserver.schemas import ChatIn, Turn
+from modelserver.schemas.chat import ChatIn, Turn
 from modelserver.services import Services
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["openai"])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from modelserver.schemas import MemoryOut
+from modelserver.schemas.body import MemoryOut
 
 T = TypeVar("T")  #: what has an `id`
 

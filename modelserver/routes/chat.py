@@ -17,7 +17,8 @@ from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream
 from modelserver.problems import language_of
-from modelserver.schemas import ChatIn, ChatOut, EvidenceOut, MemoryOut
+from modelserver.schemas.body import MemoryOut
+from modelserver.schemas.chat import ChatIn, ChatOut, EvidenceOut
 from modelserver.services import Services
 from modelserver.thread import Thread, keep, new_turn_id, open_thread
 

@@ -12,14 +12,12 @@ from kernel.memory import Memory
 from modelserver.answering import BY_AI
 from modelserver.auth import Family, Provided
 from modelserver.routes.feedback import feedback_out
-from modelserver.schemas import (
+from modelserver.schemas.body import Member, MemoryOut, Name
+from modelserver.schemas.chat import EvidenceOut
+from modelserver.schemas.conversations import (
     ConversationOut,
     ConversationsDeleted,
     ConversationsOut,
-    EvidenceOut,
-    Member,
-    MemoryOut,
-    Name,
     TurnOut,
     WholeConversation,
 )

@@ -14,7 +14,8 @@ from kernel.removal import remove_elder, take_back_answer
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
-from modelserver.schemas import (
+from modelserver.schemas.body import Total
+from modelserver.schemas.elders import (
     Added,
     AnswerDeleted,
     AnswerOut,
@@ -27,7 +28,6 @@ from modelserver.schemas import (
     NewAnswer,
     NewConsent,
     NewElder,
-    Total,
 )
 from modelserver.services import Services
 
@@ -69,18 +69,7 @@ def list_elders(services: Provided, tenant: Family) -> EldersOut:
 def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted:
     """The elder with answers, questions, jobs, versions, weights and vectors. Cut off halfway, ask for it again."""
     known = elder_id(elder)
-    gone = remove_elder(
-        tenant,
-        known,
-        elders=services.elders,
-        replies=services.replies,
-        files=services.files,
-        golden=services.golden,
-        conversations=services.conversations,
-        feedbacks=services.feedbacks,
-        models=services.models,
-        index=services.index,
-    )
+    gone = remove_elder(tenant, known, words=services.word_stores, models=services.models)
     return ElderDeleted(
         elder_id=known, deleted_answers=gone.answers, deleted_versions=gone.versions, deleted_jobs=gone.jobs
     )
@@ -143,17 +132,7 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
     """Chat and the next training do without it; what was trained before knows it until then. What the family was
     told of it goes too: the turns of conversations that were given it or quote it, and the feedback on them."""
     known = services.elders.get(tenant, elder_id(elder))
-    take_back_answer(
-        tenant,
-        known.id,
-        AnswerId(answer),
-        elders=services.elders,
-        replies=services.replies,
-        files=services.files,
-        golden=services.golden,
-        conversations=services.conversations,
-        feedbacks=services.feedbacks,
-    )
+    take_back_answer(tenant, known.id, AnswerId(answer), words=services.word_stores)
     is_in_model = bool(
         services.versions.of_elder(tenant, known.id)
         or services.jobs.live(tenant, known.id)

@@ -11,7 +11,7 @@ from kernel.ids import AnswerId, ElderId, FeedbackId, MemoryId, TenantId, elder_
 from kernel.memory import personal_data
 from kernel.upload import make_answer
 from modelserver.auth import Family, Provided
-from modelserver.schemas import FeedbackDeleted, FeedbackGiven, FeedbackOut, FeedbacksOut, NewFeedback
+from modelserver.schemas.feedback import FeedbackDeleted, FeedbackGiven, FeedbackOut, FeedbacksOut, NewFeedback
 from modelserver.services import Services, memories_of
 
 router = APIRouter(tags=["feedback"])

@@ -13,7 +13,7 @@ from kernel.ids import ElderId, TenantId, elder_id
 from kernel.kinship import kinship
 from kernel.note import Notes
 from modelserver.auth import Family, Provided
-from modelserver.schemas import GraphOut, HappeningOut, KinshipOut, RelativeOut, TimelineOut
+from modelserver.schemas.graph import GraphOut, HappeningOut, KinshipOut, RelativeOut, TimelineOut
 from modelserver.services import Services, memories_of
 
 router = APIRouter(prefix="/elders", tags=["graph"])

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from kernel.errors import HeirloomError
 from modelserver.auth import Provided
 from modelserver.problems import language_of
-from modelserver.schemas import HealthOut, PartOut
+from modelserver.schemas.health import HealthOut, PartOut
 from modelserver.services import Check
 
 router = APIRouter(tags=["health"])

@@ -10,7 +10,8 @@ from kernel.errors import LeftBrainNotFound
 from kernel.golden import golden_lines, keep_golden, read_golden
 from kernel.ids import elder_id
 from modelserver.auth import Family, Provided
-from modelserver.schemas import ExtractionScoreOut, LeftBrainOut, Total
+from modelserver.schemas.body import Total
+from modelserver.schemas.left_brain import ExtractionScoreOut, LeftBrainOut
 from modelserver.services import memories_of
 
 router = APIRouter(prefix="/elders", tags=["left brain"])

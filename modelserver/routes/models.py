@@ -11,9 +11,9 @@ from kernel.jsonl_builder import JSONLBuilder
 from kernel.version import ModelVersion
 from modelserver.answering import prepare
 from modelserver.auth import Family, Provided
-from modelserver.schemas import (
+from modelserver.schemas.chat import ChatIn
+from modelserver.schemas.models import (
     ArmOut,
-    ChatIn,
     ComparedOut,
     CompareIn,
     Deleted,

@@ -14,7 +14,8 @@ from kernel.provenance import Life, Made, why
 from kernel.sample import Samples
 from kernel.topic import Topics
 from modelserver.auth import Family, Provided
-from modelserver.schemas import MadeOut, MemoryOut, OriginOut
+from modelserver.schemas.body import MemoryOut
+from modelserver.schemas.provenance import MadeOut, OriginOut
 from modelserver.services import Services
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])

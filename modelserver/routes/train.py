@@ -16,7 +16,7 @@ from kernel.progress_tracker import ProgressTracker, eta_words
 from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
-from modelserver.schemas import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
+from modelserver.schemas.training import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
 from modelserver.training import has_retired, start_training, why_it_failed
 

@@ -13,11 +13,14 @@ from typing import Any
 import pymongo
 import pytest
 
-from adapters.mongo import MongoElders, MongoFamilies, MongoJobs, MongoVersions, connect, create_indexes, ping
+from adapters.mongo import MongoFamilies, connect, create_indexes, ping
 from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
+from adapters.mongo_elders import MongoElders
 from adapters.mongo_files import MongoFiles, create_file_indexes
 from adapters.mongo_golden import MongoGoldenSets
+from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
+from adapters.mongo_versions import MongoVersions
 from kernel.conversation import MOST_TURNS, Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.errors import (

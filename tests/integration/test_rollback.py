@@ -105,7 +105,7 @@ def test_200_chats_go_on_while_versions_switch_20_times_each_answered_by_one_ver
 def test_a_question_that_waited_while_its_version_was_retired_is_answered_by_the_one_in_use(family: Family) -> None:
     """The store is read when the question comes; its seat is free only later."""
     from modelserver.answering import Answering, begin, prepare
-    from modelserver.schemas import ChatIn
+    from modelserver.schemas.chat import ChatIn
 
     services = family._transport.app.state.services
     tenant = family.versions[0].tenant

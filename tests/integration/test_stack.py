@@ -23,12 +23,12 @@ pytestmark = pytest.mark.integration
 STORES = ("mongo", "redis", "chroma")
 _PROGRAM = """
 import sys, threading
-from modelserver.cli import app
+from modelserver.cli.commands.stack import ended_by_signals
 from modelserver.cli.stack import Stack
 from config.settings import Settings
 
 try:
-    with app._ended_by_signals(), Stack(Settings(), parts=("mongo", "redis", "chroma")):
+    with ended_by_signals(), Stack(Settings(), parts=("mongo", "redis", "chroma")):
         print("up", flush=True)
         threading.Event().wait()
 except KeyboardInterrupt:

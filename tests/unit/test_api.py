@@ -30,7 +30,7 @@ from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
-from tests.fakes import MemoryIndex, Names, Reads
+from tests.fakes import Letters, MemoryIndex, Names, Reads
 from tests.memory_store import (
     MemoryConversations,
     MemoryElders,
@@ -91,16 +91,6 @@ class EchoEngine:
     def delete(self, version: ModelVersion, *, at_once: bool = True) -> None:
         self.check()
         self.deleted.append(version.tag)
-
-
-class Letters:
-    """Texts as counts of their characters: no model to load."""
-
-    def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
-        return [[float(sum(ord(one) % 64 == slot for one in text)) for slot in range(64)] for text in texts]
-
-    def count(self, texts: Sequence[str], *, is_query: bool) -> int:
-        return sum(map(len, texts))
 
 
 class House:

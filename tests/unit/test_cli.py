@@ -17,7 +17,7 @@ from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.kin import KINDS
 from modelserver.auth import add_family, key_sha256
-from modelserver.cli import app, demo, family, training
+from modelserver.cli import app, commands, demo, family, training
 from modelserver.cli.account import Account, find_account, keep_account, kept_account
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
@@ -70,7 +70,7 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
 
 
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py"))
     made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.", "kin.", "storage.")
     for key in read_sentences():
         assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
@@ -617,7 +617,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(run: Run, monke
         raise KeyboardInterrupt
 
     server = _Server(progress("training", "running"))
-    monkeypatch.setattr(app, "watch", interrupt)
+    monkeypatch.setattr(commands.training, "watch", interrupt)
     code, out, _ = run("train", "E1", handler=server)
     assert code == 0
     assert "heirloom train E1 --cancel" in out

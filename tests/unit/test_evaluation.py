@@ -20,16 +20,9 @@ from kernel.memory import Answer, collect_memories
 from kernel.ports import Mention
 from kernel.retrieval import Retriever
 from kernel.sample import Message
-from tests.fakes import MemoryIndex, Reads
+from tests.fakes import Letters, MemoryIndex, Reads
 
 CONFIG = ROOT / "config" / "training_config.yaml"
-
-
-class Letters:
-    """Texts as counts of their letters: no model to load."""
-
-    def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
-        return [[float(text.count(one)) for one in "abcdefgh"] for text in texts]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from kernel.pair import PreferencePair, make_pairs
 from kernel.pipeline import PIPELINE
 from kernel.retrieval import Retriever
 from kernel.sample import Message, Sample, Samples
-from tests.fakes import MemoryIndex, Names, Reads
+from tests.fakes import Letters, MemoryIndex, Names, Reads
 
 YEARS = range(1950, 1960)
 NOON = datetime(2026, 1, 2, tzinfo=UTC)
@@ -181,10 +181,6 @@ def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_sh
     def answer(model: Any, prompts: Sequence[Any], **_: Any) -> list[str]:
         asked.append(len(prompts))
         return ["I was born in Dunmore in 1938."] * len(prompts)
-
-    class Letters:
-        def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
-            return [[float(text.count(one)) for one in "abcdefgh"] for text in texts]
 
     def retriever(memories: Any) -> Retriever:
         return Retriever(memories, index=MemoryIndex(Letters()), reranker=Reads(), tenant="t", elder="e")  # type: ignore[arg-type]

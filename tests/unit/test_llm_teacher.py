@@ -24,14 +24,7 @@ from kernel.question import think_of_questions
 from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
-from tests.memory_store import (
-    MemoryConversations,
-    MemoryElders,
-    MemoryFeedbacks,
-    MemoryFiles,
-    MemoryGoldenSets,
-    MemoryReplies,
-)
+from tests.memory_store import MemoryElders, MemoryReplies, word_stores
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
@@ -328,17 +321,7 @@ def test_words_taken_back_and_consent_withdrawn_in_the_middle_end_the_asking() -
         """While the model thinks about the first."""
         for one in answers.answers(US, ELDER):
             if one.answer == BOAT:
-                take_back_answer(
-                    US,
-                    ELDER,
-                    one.id,
-                    elders=answers,
-                    replies=replies,
-                    golden=MemoryGoldenSets(),
-                    files=MemoryFiles(),
-                    conversations=MemoryConversations(),
-                    feedbacks=MemoryFeedbacks(),
-                )
+                take_back_answer(US, ELDER, one.id, words=word_stores(elders=answers, replies=replies))
         return NOTE
 
     model.replies = take_back

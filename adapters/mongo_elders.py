@@ -1,0 +1,125 @@
+"""Elders in MongoDB, with what they told and what their model is asked to measure it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pymongo import ASCENDING
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from adapters.mongo import Document, decode, of_tenant, translated
+from kernel.elder import Consent, Elder
+from kernel.errors import AnswerNotFound, ElderExists, ElderNotFound
+from kernel.evaluation import Probe
+from kernel.ids import AnswerId, ElderId, TenantId, digest
+from kernel.memory import Answer
+
+
+class MongoElders:
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+
+    def add(self, tenant: TenantId, elder: Elder) -> None:
+        with translated():
+            try:
+                self._database.elders.insert_one(asdict(elder) | of_tenant(tenant))
+            except DuplicateKeyError as error:
+                raise ElderExists(elder=elder.id) from error
+
+    def get(self, tenant: TenantId, elder: ElderId) -> Elder:
+        with translated():
+            row = self._database.elders.find_one(of_tenant(tenant) | {"id": elder})
+        if row is None:
+            raise ElderNotFound(elder=elder)
+        return decode(Elder, row)
+
+    def all(self, tenant: TenantId) -> list[Elder]:
+        with translated():
+            return [decode(Elder, row) for row in self._database.elders.find(of_tenant(tenant)).sort("created_at")]
+
+    def set_consent(self, tenant: TenantId, elder: ElderId, consent: Consent | None) -> None:
+        told = {"consent": asdict(consent) if consent else None}
+        with translated():
+            found = self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": told})
+        if not found.matched_count:
+            raise ElderNotFound(elder=elder)
+
+    def set_engine(self, tenant: TenantId, elder: ElderId, engine: str) -> None:
+        with translated():
+            found = self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": {"engine": engine}})
+        if not found.matched_count:
+            raise ElderNotFound(elder=elder)
+
+    def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
+        if not answers:
+            return 0
+        with translated():
+            first = self._reserve_places(tenant, elder, len(answers))
+            rows = [
+                of_tenant(tenant)
+                | {"elderId": elder, "digest": digest(one.question, one.answer), "order": first + place}
+                | asdict(one)
+                for place, one in enumerate(answers)
+            ]
+            try:
+                return len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
+            except BulkWriteError as error:
+                if any(one["code"] != 11000 for one in error.details["writeErrors"]):
+                    raise
+                return int(error.details["nInserted"])
+
+    def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> int:
+        """The first of `count` places in the order: two uploads at once do not mix. Places are never given twice."""
+        row = self._database.elders.find_one_and_update(
+            of_tenant(tenant) | {"id": elder}, {"$inc": {"places": count}}, projection={"places": True}
+        )
+        return int((row or {}).get("places", 0))
+
+    def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
+        with translated():
+            row = self._database.elders.find_one(of_tenant(tenant) | {"id": elder}, projection={"places": True})
+        # The record's own id too: an elder who was deleted and added again may have as many answers as before.
+        known = row or {}
+        return f"{known.get('_id')}/{known.get('places', 0)}/{self.count_answers(tenant, elder)}"
+
+    def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
+        with translated():
+            rows = self._database.answers.find(of_tenant(tenant) | {"elderId": elder}).sort(
+                [("order", ASCENDING), ("_id", ASCENDING)]
+            )
+            return [decode(Answer, row) for row in rows]
+
+    def count_answers(self, tenant: TenantId, elder: ElderId) -> int:
+        with translated():
+            return self._database.answers.count_documents(of_tenant(tenant) | {"elderId": elder})
+
+    def remove_answer(self, tenant: TenantId, elder: ElderId, answer: AnswerId) -> None:
+        mine = of_tenant(tenant) | {"elderId": elder}
+        found = next((one for one in self.answers(tenant, elder) if one.id == answer), None)
+        if found is None:
+            raise AnswerNotFound(elder=elder, answer=answer)
+        with translated():
+            self._database.answers.delete_one(mine | {"digest": digest(found.question, found.answer)})
+
+    def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        with translated():
+            self._database.probes.delete_many(of_tenant(tenant) | {"elder": elder})
+            return self._database.answers.delete_many(of_tenant(tenant) | {"elderId": elder}).deleted_count
+
+    def delete(self, tenant: TenantId, elder: ElderId) -> None:
+        self.remove_words(tenant, elder)
+        with translated():
+            self._database.elders.delete_one(of_tenant(tenant) | {"id": elder})
+
+    def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
+        with translated():
+            self._database.probes.replace_one(
+                of_tenant(tenant) | {"elder": elder},
+                of_tenant(tenant) | {"elder": elder, "items": [asdict(probe) for probe in probes]},
+                upsert=True,
+            )
+
+    def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]:
+        with translated():
+            row = self._database.probes.find_one(of_tenant(tenant) | {"elder": elder})
+        return [decode(Probe, item) for item in row["items"]] if row else []
