@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
 from kernel.companion import Asked, Emotion, Place
@@ -336,11 +339,12 @@ class Embedder(Protocol):
 class VectorIndex(Protocol):
     """A cache of vectors; it can always be rebuilt from the memories."""
 
-    def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
-        """Make the elder's collection hold exactly `texts` (id -> text); nothing to do when it is at `digest`."""
-
-    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
-        """(id, cosine similarity), best first."""
+    def similarities(
+        self, tenant: TenantId, elder: ElderId, question: str, *, digest: str, texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Cosine of the question with each text, in their order. `digest`: of the texts, so that they are looked at
+        only where they are others than before. Raises EngineUnavailable.
+        """
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
