@@ -134,7 +134,10 @@ def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no
     assert [(one.arm, one.is_right) for one in report.general[:2]] == [("base", True), ("base", False)]
 
 
-def test_a_general_answer_is_a_whole_word_in_either_language() -> None:
+def test_a_general_answer_is_a_whole_word_of_the_first_sentence_in_either_language() -> None:
     five = Probe(question="2 + 3?", expects=(("5", "five", "五"),))
     assert all(is_able(five, answer) for answer in ("2 + 3 = 5.", "Five", "答案是5。", "等于五"))
-    assert not any(is_able(five, answer) for answer in ("I was born in 1952.", "1950年", "fivefold", ""))
+    assert not any(
+        is_able(five, answer)
+        for answer in ("I was born in 1952.", "1950年", "fivefold", "We had dahlias. I won 5.", "")
+    )
