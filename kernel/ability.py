@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel.language import sentences
 from kernel.sample import Message
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Ability:
 
 
 def is_able(probe: Probe, answer: str) -> bool:
-    """One of each group is said as a whole word: a life is full of years that hold any digit."""
-    said = answer.casefold()
+    """One of each group is in the first sentence, as a whole word: a life told instead may hold any word or digit."""
+    said = "".join(sentences(answer)[:1]).casefold()
     return all(any(_is_said(fact.casefold(), said) for fact in group) for group in probe.expects)
 
 
