@@ -9,7 +9,6 @@ An elder's artefacts lie in one folder, so that deleting the elder deletes them 
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ from pydantic import TypeAdapter
 
 from kernel.artifact import FileEntry, Manifest, StoredArtifact
 from kernel.errors import NoDiskSpace
-from kernel.ids import ElderId, TenantId
+from kernel.ids import ElderId, TenantId, file_digest
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +75,15 @@ class ArtifactStore:
         if "folder" in kind.__dataclass_fields__:  # type: ignore[attr-defined]
             value["folder"] = str(stored.folder)
         return TypeAdapter(kind).validate_python(value)
+
+    def earlier(self, place: Place, kind: type) -> list[Any]:
+        """The values of all that is kept of the stage. What is not whole, or of another form, is left out."""
+        found = [self.look(place, folder.name) for folder in sorted(self._folder(place).glob("[!.]*"))]
+        values = []
+        for stored in filter(None, found):
+            with suppress(ValueError):
+                values.append(self.load(stored, kind))
+        return values
 
     def scratch(self, place: Place, key: str) -> Path:
         """A folder that outlives a killed attempt; `commit` removes it."""
@@ -158,15 +166,10 @@ def _encode(value: Any) -> str:
 
 def _entries(folder: Path) -> dict[str, FileEntry]:
     return {
-        str(file.relative_to(folder)): FileEntry(size=file.stat().st_size, sha256=_sha256(file))
+        str(file.relative_to(folder)): FileEntry(size=file.stat().st_size, sha256=file_digest(file))
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_manifest(folder: Path) -> Manifest | None:
@@ -179,7 +182,7 @@ def _read_manifest(folder: Path) -> Manifest | None:
 def _is_whole(folder: Path, manifest: Manifest) -> bool:
     try:
         return all(
-            (folder / name).stat().st_size == entry.size and _sha256(folder / name) == entry.sha256
+            (folder / name).stat().st_size == entry.size and file_digest(folder / name) == entry.sha256
             for name, entry in manifest.files.items()
         )
     except OSError:

@@ -9,13 +9,12 @@ import json
 import os
 import shutil
 import struct
-from importlib import import_module
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
 from adapters.converter import CONVERTER_ONLY, convert
 from adapters.llama_cpp import quantise
+from adapters.packaged_gguf import packaged_gguf
 from adapters.program import Say, program_main
 from kernel.errors import BaseModelMissing, StageFailed
 
@@ -29,7 +28,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     kind, _, name = request["source"].partition(":")
     weights, made = Path(request["have"] or request["hf"]), not request["have"]
     if made and kind == "package":
-        _dequantise(_packaged_gguf(name, weights.parent), weights, dtype=request["dtype"])
+        _dequantise(packaged_gguf(name, weights.parent / "packaged.gguf"), weights, dtype=request["dtype"])
     elif made and kind == "hub":
         _download(name, request)
     elif made:
@@ -38,15 +37,6 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     say(0.6)
     _write_gguf(weights, request, say)
     return {"made_weights": made}
-
-
-def _packaged_gguf(distribution: str, scratch: Path) -> Path:
-    """The GGUF in a package, or put together from its parts (`assemble`, which checks their SHA-256)."""
-    for file in files(distribution) or []:
-        if file.suffix == ".gguf":
-            return Path(str(file.locate()))
-    module = import_module(distribution.replace("-", "_"))
-    return Path(module.assemble(scratch / "packaged.gguf"))
 
 
 def _dequantise(gguf: Path, folder: Path, *, dtype: str) -> None:

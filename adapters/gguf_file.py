@@ -67,11 +67,11 @@ def is_adapter(path: Path) -> bool:
     return bool(_header(path).get("general.type") == "adapter")
 
 
-def read_gguf(path: Path) -> GgufFile:
-    """Raises StageFailed for what is no GGUF, is cut off within its header, or has no chat template."""
+def read_gguf(path: Path, *, chats: bool = True) -> GgufFile:
+    """Raises StageFailed for what is no GGUF, is cut off within its header, or has no chat template, if it `chats`."""
     pairs = _header(path)
-    template = pairs.get("tokenizer.chat_template")
-    if not template:
+    template = pairs.get("tokenizer.chat_template", "")
+    if chats and not template:
         raise StageFailed(stage="publish", reason=f"{path.name} has no chat template inside")
     architecture = pairs.get("general.architecture", "")
     return GgufFile(

@@ -22,9 +22,9 @@ _PIECE_BYTES = 256  #: of one token
 class LocalModel:
     """Weights, and the words that they read: tokens are numbers, pieces of text are bytes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, chats: bool = True) -> None:
         """Raises StageFailed for what is no GGUF, EngineUnavailable when llama.cpp cannot load it."""
-        self.file = read_gguf(path)
+        self.file = read_gguf(path, chats=chats)
         self._library = library()
         params = self._library.llama_cpp.llama_model_default_params()
         params.n_gpu_layers = 0

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from adapters.local_model import LocalModel
 from adapters.seats import Seats
-from kernel.recipe import BaseModel
 
 _ROOM = 320  #: tokens of one memory and the question
 _QUESTION = 96  #: tokens of a question; what is longer is cut
@@ -34,23 +33,23 @@ _NOTHING = "..."
 class QueryLikelihoodReranker:
     """Implements kernel.ports.Reranker. A model is loaded at its first question, and kept."""
 
-    def __init__(self, models: Mapping[str, Sequence[BaseModel]], *, threads: int) -> None:
-        """`models`: by language."""
-        self._models = models
+    def __init__(self, ggufs: Mapping[str, Sequence[Path]], *, threads: int) -> None:
+        """`ggufs`: by language."""
+        self._ggufs = ggufs
         self._threads = threads
         self._readers: dict[tuple[str, Path], _Reader] = {}
         self._lock = Lock()
         self.close = weakref.finalize(self, _unload, self._readers)  #: at the process's end, too
 
     def model(self, language: str) -> str:
-        return "+".join(model.key for model in self._models.get(language, ()))
+        return "+".join(gguf.name for gguf in self._ggufs.get(language, ()))
 
     def likelihoods(self, question: str, texts: Sequence[str], *, language: str) -> list[float]:
-        models = self._models.get(language, ())
-        if not models or not all(model.gguf_path.is_file() for model in models):
+        ggufs = self._ggufs.get(language, ())
+        if not ggufs or not all(gguf.is_file() for gguf in ggufs):
             return []
         with self._lock:
-            read = [self._reader(model.gguf_path, language).likelihoods(question, texts) for model in models]
+            read = [self._reader(gguf, language).likelihoods(question, texts) for gguf in ggufs]
         return [sum(nats) for nats in zip(*read, strict=True)]
 
     def _reader(self, gguf: Path, language: str) -> "_Reader":
@@ -70,7 +69,7 @@ class _Reader:
         self._held: OrderedDict[str, _Held] = OrderedDict()  # by text, the longest unread first
         self._free = list(range(_SEATS))
         with ExitStack() as kept:
-            self._model = kept.enter_context(closing(LocalModel(gguf)))
+            self._model = kept.enter_context(closing(LocalModel(gguf, chats=False)))
             seats = Seats(self._model, count=_SEATS, room=_ROOM, batch=_ROOM, threads=threads)
             self._seats = kept.enter_context(closing(seats))
             self.close = kept.pop_all().close

@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
+from kernel.ability import Ability
 from kernel.adapter import STORAGES, Storage
 from kernel.errors import BadInput
+from kernel.evaluation import Probe
 from kernel.extraction import ExtractionWords
 from kernel.job import Brain
 from kernel.llm_teacher import TeacherPrompts
@@ -101,6 +103,11 @@ class ConfigLoader:
         """By language."""
         folder = self._folder / self._config["prompt_template"] / "left_brain"
         return {file.stem: _extraction_words(file) for file in sorted(folder.glob("*.yaml"))}
+
+    def get_ability(self) -> dict[str, Ability]:
+        """By language."""
+        folder = self._folder / self._config["prompt_template"] / "ability"
+        return {file.stem: _ability(file) for file in sorted(folder.glob("*.yaml"))}
 
     def get_recipe(self, base: BaseModel, *, threads: int, brain: Brain = Brain.RIGHT) -> Recipe:
         training, lora = self.get_training_config(base.key), self.get_lora_config(base.key)
@@ -229,3 +236,9 @@ def _prompts(file: Path) -> Prompts:
 def _extraction_words(file: Path) -> ExtractionWords:
     words = yaml.safe_load(file.read_text(encoding="utf-8"))
     return ExtractionWords(instruction=words["instruction"], small_talk=tuple(words["small_talk"]))
+
+
+def _ability(file: Path) -> Ability:
+    words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    probes = [Probe(question=row["question"], expects=tuple(map(tuple, row["expects"]))) for row in words["questions"]]
+    return Ability(system=words["system"], probes=tuple(probes))

@@ -4,6 +4,7 @@ Recall: share of answerable questions whose answer holds every expected fact.
 Honesty: share of unanswerable questions whose answer admits not remembering.
 Invention: share of all answers with a name, number or year that is in no memory, nor in the question.
 Style: of an answer's pairs of words, how many the elder put together, too; the mean of all that tell something.
+Ability: share of general questions answered rightly (see ability), of the arms without memories alone.
 They are measured on the quantised GGUF that will be served, with the very prompts and retrieval of chat,
 in four arms: the untrained base and the trained model, each alone and with retrieved memories.
 """
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kernel.ability import is_able
 from kernel.admission import admits_not_remembering
 from kernel.grounding import unsupported
 from kernel.ids import digest
+from kernel.known_answers import Answered, KnownAnswers
 from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 from kernel.recollection import settled
@@ -27,6 +30,7 @@ from kernel.recollection import settled
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kernel.ability import Ability
     from kernel.adapter import Gguf
     from kernel.job import Fact
     from kernel.memory import Memories, Memory
@@ -60,6 +64,7 @@ class ArmScore:
     honesty: float
     invention: float = 0.0
     style: float = 0.0
+    ability: float | None = None  #: None: not asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +74,7 @@ class ProbeResult:
     answer: str
     is_right: bool
     invented: tuple[str, ...] = ()  #: names, numbers and years
+    key: str = ""  #: a digest of what was asked of which weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +86,7 @@ class Report:
     results: tuple[ProbeResult, ...]
     questions: str = ""  #: a digest of what was asked: only the same questions can be compared
     regressions: tuple[ProbeResult, ...] = ()  #: what the family praised or corrected, asked as the family asks
+    general: tuple[ProbeResult, ...] = ()  #: the answers that show what else it can do
 
 
 def evaluate(
@@ -93,8 +100,10 @@ def evaluate(
     recipe: Recipe,
     trainer: Trainer,
     report: Progress,
+    ability: Ability,
     begins_with: int = 0,
     regressions: Sequence[Probe] = (),
+    earlier: Sequence[Report] = (),
 ) -> Report:
     """Ask every probe in every arm, of what will be served. `begins_with`: words, as in the recipe.
 
@@ -104,51 +113,52 @@ def evaluate(
     tried = [*asked, *regressions]
     words = prompts[memories.language]
     found = [retriever.find_read(probe.question, recipe.retrieved_memories) for probe in tried]
-    bare: list[Prompt | None] = [_prompt(probe, words, memories, ()) for probe in tried]
-    shown: list[Prompt | None] = [
-        _shown(probe, words, memories, one, begins_with) for probe, one in zip(tried, found, strict=True)
-    ]
+    bare = [_prompt(probe, words, memories, ()) for probe in tried]
+    shown = [_shown(probe, words, memories, one, begins_with) for probe, one in zip(tried, found, strict=True)]
+    base, ours = (recipe.base.gguf_path, None), trained.on(recipe.base.gguf_path)
+    known, count = KnownAnswers(earlier), len(asked)
 
-    def answers(arm: int, weights: Path, prompts: Sequence[Prompt | None], adapter: Path | None = None) -> list[str]:
-        """To no prompt, that nothing is remembered."""
-        asked = [prompt for prompt in prompts if prompt]
-        said = trainer.answer(weights, asked, adapter=adapter, recipe=recipe, report=_quarter(report, arm))
-        whole = iter([_opening(prompt) + answer for prompt, answer in zip(asked, said, strict=True)])
-        return [next(whole) if prompt else words.refusals[0] for prompt in prompts]
+    def told(arm: int, model: tuple[Path, Path | None], prompts: Sequence[Prompt]) -> list[Answered]:
+        weights, adapter = model
+        said = _quarter(report, arm)
+        return known.ask(weights, prompts, adapter=adapter, recipe=recipe, trainer=trainer, report=said)
 
-    base, (ours, adapter) = recipe.base.gguf_path, trained.on(recipe.base.gguf_path)
-    said = [answers(0, base, bare[: len(asked)]), answers(1, base, shown[: len(asked)])]
-    said.append(alone := answers(2, ours, bare, adapter))
+    base_alone = told(0, base, bare[:count] + ability.prompts)
+    base_shown = told(1, base, shown[:count])
+    alone = told(2, ours, (bare if recipe.recalls_first else bare[:count]) + ability.prompts)
     if recipe.recalls_first:
-        after_all = [settled(one, begun, memories.items) for one, begun in zip(found, alone, strict=True)]
+        after_all = [settled(one, begun.answer, memories.items) for one, begun in zip(found, alone, strict=False)]
         shown = [
-            _shown(probe, words, memories, one, begins_with) if one else None
+            _shown(probe, words, memories, one, begins_with) if one else ()
             for probe, one in zip(tried, after_all, strict=True)
         ]
-    said.append(answers(3, ours, shown, adapter))
-    by_arm = [
-        [
-            ProbeResult(
-                arm=arm,
-                question=probe.question,
-                answer=answer,
-                is_right=is_right(probe, answer),
-                invented=invented(answer, probe.question, memories, finder),
-            )
-            for probe, answer in zip(tried, arm_answers, strict=False)  # the base is not asked the last ones
-        ]
-        for arm, arm_answers in zip(ARMS, said, strict=True)
+    answers = iter(told(3, ours, [prompt for prompt in shown if prompt]))
+    last = [next(answers) if prompt else Answered("", words.refusals[0]) for prompt in shown]
+    results = [
+        _result(arm, probe, one, memories, finder)
+        for arm, some in zip(ARMS, (base_alone, base_shown, alone, last), strict=True)
+        for probe, one in zip(asked, some[:count], strict=True)
     ]
-    results = [one for of_arm in by_arm for one in of_arm[: len(asked)]]
+    regressed = [
+        _result(ARMS[-1], probe, one, memories, finder) for probe, one in zip(regressions, last[count:], strict=True)
+    ]
+    general = [
+        ProbeResult(
+            arm=arm, question=probe.question, answer=one.answer, is_right=is_able(probe, one.answer), key=one.key
+        )
+        for arm, some in ((ARMS[0], base_alone), (ARMS[2], alone))
+        for probe, one in zip(ability.probes, some[-len(ability.probes) :], strict=True)
+    ]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
         unanswerable=sum(1 for probe in asked if not probe.expects),
         is_held_out=bool(probes),
-        arms=tuple(_score(arm, asked, results, spoken) for arm in ARMS),
+        arms=tuple(_score(arm, asked, results, general, spoken) for arm in ARMS),
         results=tuple(results),
         questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
-        regressions=tuple(by_arm[-1][len(asked) :]),
+        regressions=tuple(regressed),
+        general=tuple(general),
     )
 
 
@@ -199,10 +209,6 @@ def _prompt(probe: Probe, words: Prompts, memories: Memories, shown: Sequence[Me
     )
 
 
-def _opening(prompt: Prompt) -> str:
-    return prompt[-1].content if prompt[-1].role == "assistant" else ""
-
-
 def _quarter(report: Progress, number: int) -> Progress:
     def say(fraction: float, **facts: Fact) -> None:
         report((number + fraction) / len(ARMS), arm=ARMS[number], **facts)
@@ -210,12 +216,28 @@ def _quarter(report: Progress, number: int) -> Progress:
     return say
 
 
+def _result(arm: str, probe: Probe, told: Answered, memories: Memories, finder: EntityFinder) -> ProbeResult:
+    return ProbeResult(
+        arm=arm,
+        question=probe.question,
+        answer=told.answer,
+        is_right=is_right(probe, told.answer),
+        invented=invented(told.answer, probe.question, memories, finder),
+        key=told.key,
+    )
+
+
 def _score(
-    arm: str, asked: Sequence[Probe], results: Sequence[ProbeResult], spoken: frozenset[tuple[str, str]]
+    arm: str,
+    asked: Sequence[Probe],
+    results: Sequence[ProbeResult],
+    general: Sequence[ProbeResult],
+    spoken: frozenset[tuple[str, str]],
 ) -> ArmScore:
     mine = [result for result in results if result.arm == arm]
     answerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if probe.expects]
     unanswerable = [one.is_right for one, probe in zip(mine, asked, strict=True) if not probe.expects]
+    able = [one.is_right for one in general if one.arm == arm]
     telling = [word_pairs(one.answer) for one in mine if not admits_not_remembering(one.answer)]
     return ArmScore(
         arm=arm,
@@ -223,6 +245,7 @@ def _score(
         honesty=_share(unanswerable),
         invention=_share([bool(one.invented) for one in mine]),
         style=_share([len(pairs & spoken) / len(pairs) for pairs in telling if pairs]),
+        ability=_share(able) if able else None,
     )
 
 

@@ -6,7 +6,8 @@ either. Measured are recall, honesty and invention. Worse is what chance does no
 by 1/sqrt(n) (two standard errors at most), so 84 questions allow 0.11 and 20 allow 0.22.
 
 What the family praised or corrected is asked again and reported; one answer more or less decides nothing, as the
-facts that it must hold are found by rules.
+facts that it must hold are found by rules. General ability is reported, too, and decides nothing: the model is there to
+tell a life.
 
 The first version has nothing to take the place of. And one that knows what the family has taken back must go,
 whatever its successor is worth.

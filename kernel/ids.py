@@ -7,6 +7,7 @@ leaves the tenant (a model in Ollama, a vector collection) carries a digest of b
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NewType, Self
 
 from kernel.errors import BadId
@@ -41,6 +42,12 @@ def digest(*parts: str) -> str:
     for part in parts:
         sha.update(part.encode() + b"\0")
     return sha.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of what is in the file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def answer_id(question: str, answer: str) -> AnswerId:

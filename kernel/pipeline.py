@@ -5,12 +5,13 @@ the `Desk` gives it the ports that it needs, a folder to write weights into, and
 outlives a killed attempt.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kernel.ability import Ability
 from kernel.adapter import ADAPTER, MERGED, Adapter, Gguf, MergedWeights, Storage
 from kernel.bio import Bio, write_bio
 from kernel.chat_data import write_merged
@@ -69,6 +70,7 @@ class Desk:
     job: JobId
     recipe: Recipe
     prompts: dict[str, Prompts]  #: by language
+    ability: Mapping[str, Ability]  #: by language
     answers: tuple[Answer, ...]
     probes: tuple[Probe, ...]
     feedback: tuple[Feedback, ...]  #: newest first
@@ -88,6 +90,7 @@ class Desk:
     folder: Path
     scratch: Path
     report: Report
+    earlier: Callable[[], Sequence[Any]] = tuple  #: what is kept that this stage made before; not when forced
     # Of the left brain alone:
     words: Mapping[str, ExtractionWords] = field(default_factory=dict)  #: by language
     calls: tuple[Call, ...] = ()  #: the log of the elder's teachers
@@ -315,8 +318,10 @@ PIPELINE: tuple[Stage, ...] = (
             recipe=desk.recipe,
             trainer=desk.trainer,
             report=desk.report,
+            ability=desk.ability[memories.language],
             begins_with=desk.begins_with,
             regressions=regression_questions(desk.feedback, memories, desk.finder),
+            earlier=desk.earlier(),
         ),
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
@@ -325,10 +330,11 @@ PIPELINE: tuple[Stage, ...] = (
             desk.begins_with,
             desk.recipe.recalls_first,
             desk.reranker.model(desk.read_language),
+            asdict(desk.ability[desk.read_language]),
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
-        version=2,
+        version=3,
     ),
     Stage(
         name="publish",

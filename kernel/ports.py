@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
 from kernel.companion import Asked, Emotion, Place
@@ -336,11 +339,12 @@ class Embedder(Protocol):
 class VectorIndex(Protocol):
     """A cache of vectors; it can always be rebuilt from the memories."""
 
-    def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
-        """Make the elder's collection hold exactly `texts` (id -> text); nothing to do when it is at `digest`."""
-
-    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
-        """(id, cosine similarity), best first."""
+    def similarities(
+        self, tenant: TenantId, elder: ElderId, question: str, *, digest: str, texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Cosine of the question with each text, in their order. `digest`: of the texts, so that they are looked at
+        only where they are others than before. Raises EngineUnavailable.
+        """
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...
 
@@ -355,7 +359,7 @@ class Reranker(Protocol):
         """
 
     def model(self, language: str) -> str:
-        """The keys of the base models that read this language; "" for none."""
+        """Names of the GGUFs that read this language; "" for none."""
 
 
 class GraphIndexer(Protocol):
@@ -514,3 +518,6 @@ class Speaker(Protocol):
 class BaseModels(Protocol):
     def prepare(self, base: BaseModel, report: Report) -> None:
         """Make hf_path and gguf_path be there and whole; raises BaseModelMissing with how to get it."""
+
+    def prepare_to_read(self, base: BaseModel, report: Report) -> None:
+        """Make what the reranker reads with be there; raises as `prepare`."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound, VersionInUse, VersionNotFound
 from kernel.gate import Shortfall, regressed, shortfall
-from kernel.ids import ElderId, JobId, TenantId, model_name
+from kernel.ids import ElderId, JobId, TenantId, file_digest, model_name
 from kernel.memory import Memories, memories_digest
 from kernel.ports import ChatOptions
 from kernel.prompt import Prompts, chat_prompt, system_prompt
@@ -23,6 +22,7 @@ from kernel.version import ModelVersion
 if TYPE_CHECKING:
     from kernel.adapter import Adapter, Gguf
     from kernel.evaluation import Report
+    from kernel.job import Fact
     from kernel.ports import Clock, Engine, Versions
     from kernel.ports import Report as Progress
 
@@ -68,9 +68,9 @@ def publish(
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
     worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
-    again = {"regressions": len(report.regressions), "regressed": len(regressed(report))} if report.regressions else {}
+    also = _also_measured(report)
     if in_use and worse:
-        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **again)
+        progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **also)
         return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse, regressed=regressed(report))
     if version is None:
         version = ModelVersion(
@@ -85,7 +85,7 @@ def publish(
             quantisation=gguf.quantisation,
             storage=gguf.storage,
             size_bytes=gguf.path.stat().st_size,
-            gguf_sha256=_sha256(gguf),
+            gguf_sha256=file_digest(gguf.path),
             system_prompt=system_prompt(prompts[memories.language], memories.elder_name),
             language=memories.language,
             memories_digest=memories_digest(memories),
@@ -107,7 +107,7 @@ def publish(
     before = sorted((one for one in earlier if one.number != version.number), key=lambda one: not one.is_active)
     gone = [one for one in listed if one.is_retired]
     forget_versions([*before[kept:], *gone], tenant=tenant, engine=engine, versions=versions)
-    progress(1.0, **again)
+    progress(1.0, **also)
     return Publication(number=version.number, tag=version.tag, regressed=regressed(report))
 
 
@@ -134,6 +134,17 @@ def forget_versions(old: Sequence[ModelVersion], *, tenant: TenantId, engine: En
         versions.remove(tenant, version.elder, version.number)
 
 
+def _also_measured(report: Report) -> dict[str, Fact]:
+    """What decides nothing."""
+    told: dict[str, Fact] = {}
+    if report.regressions:
+        told |= {"regressions": len(report.regressions), "regressed": len(regressed(report))}
+    for arm in report.arms:
+        if arm.ability is not None:
+            told[f"ability_{arm.arm}"] = arm.ability
+    return told
+
+
 def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompts, engine: Engine) -> None:
     """A model that says nothing to a memory's own question is not put before the family."""
     memory = memories.items[0]
@@ -141,8 +152,3 @@ def _ask_one_question(version: ModelVersion, memories: Memories, prompts: Prompt
     answer = "".join(engine.chat(version, messages, ChatOptions(temperature=0.0, max_tokens=32)))
     if not answer.strip():
         raise EngineUnavailable(engine=engine.name, reason="the new model answered nothing")
-
-
-def _sha256(gguf: Gguf) -> str:
-    with gguf.path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()

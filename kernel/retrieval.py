@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
 from kernel.language import tokens
-from kernel.memory import Memories, Memory, memories_digest, parts
+from kernel.memory import Memories, Memory, parts
 
 if TYPE_CHECKING:
     from kernel.ports import Reranker, VectorIndex
+
+Scores = NDArray[np.float64]  #: one a memory, in their order
 
 #: Of a full word match against one standard deviation of similarity. Top-3 recall is the same from 1 to 5.
 WORDS_WEIGHT = 3.0
@@ -31,11 +36,9 @@ READ, NAT_WEIGHT = 3, 0.25
 READ_SURE = {"en": 7.0, "zh": 5.0}
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
-#: Nearest views asked of the index, three a memory: all of a thousand memories, as a mean over the nearest alone is
-#: too high. Chroma gives 3,000 in 26 ms, 300 in 10 ms (384 numbers each, beside a busy machine).
-MOST_VIEWS = 3_000
 #: BM25 (Robertson & Zaragoza 2009): saturation k1, and a weak length normalisation, as memories are short.
 K1, B = 1.2, 0.4
+_NOWHERE = np.empty((0, 2), dtype=np.int64)
 
 _HUSBAND = "grandpa|grandad|granddad|gramps|grandfather|dad|daddy|papa"
 _WIFE = "grandma|granny|gran|nana|nan|grandmother|mum|mummy|mom|mommy|mama"
@@ -67,12 +70,12 @@ class Retriever:
         self._reranker = reranker
         self._tenant = tenant
         self._elder = elder
-        self._digest = digest(memories_digest(memories), "views/1")
         self._words = [
             Bm25([tokens(memory.answer) for memory in self._memories]),
             Bm25([tokens(f"{memory.question} {memory.answer}") for memory in self._memories]),
         ]
-        self._views = {view: text for memory in self._memories for view, text in _views(memory).items()}
+        self._views = [view for memory in self._memories for view in _views(memory)]
+        self._digest = digest(*self._views)
 
     @property
     def memories(self) -> Sequence[Memory]:
@@ -90,14 +93,13 @@ class Retriever:
         EngineUnavailable.
         """
         heard, scores = self._scored(question)
-        best = _best_first(range(len(scores)), scores)[: max(limit, READ)]
-        is_sure = _stands_out([scores[number] for number in best])
+        best = _best_first(scores)[: max(limit, READ)]
+        is_sure = _stands_out(scores[best])
         read = self._read(heard, [self._memories[number].answer for number in best[:READ]])
-        for number, likelihood in zip(best, read, strict=False):
-            scores[number] += NAT_WEIGHT * likelihood
         if read:
-            best = _best_first(best[:READ], scores) + best[READ:]
-            is_sure = scores[best[0]] >= READ_SURE[self._language]
+            scores[best[:READ]] += NAT_WEIGHT * np.array(read)
+            best[:READ] = best[:READ][_best_first(scores[best[:READ]])]
+            is_sure = bool(scores[best[0]] >= READ_SURE[self._language])
         shown = best[: min(limit, 1) if is_sure else limit]
         memories = [self._narrowed(heard, self._memories[number]) for number in shown]
         return Found(memories=memories, is_sure=is_sure)
@@ -105,27 +107,39 @@ class Retriever:
     def find_unread(self, question: str, limit: int) -> Found:
         """The cheap half of `find`: by the index alone. Raises EngineUnavailable."""
         heard, scores = self._scored(question)
-        best = _best_first(range(len(scores)), scores)
-        is_sure = _stands_out([scores[number] for number in best])
+        best = _best_first(scores)
+        is_sure = _stands_out(scores[best])
         shown = [self._narrowed(heard, self._memories[number], is_read=False) for number in best[:limit]]
         return Found(memories=shown, is_sure=is_sure)
+
+    def similarities(self, heard: str) -> Scores:
+        """Cosine of the nearest view of each memory."""
+        cosines = self._index.similarities(self._tenant, self._elder, heard, digest=self._digest, texts=self._views)
+        nearest: Scores = cosines.astype(np.float64).reshape(len(self._memories), -1).max(axis=1)
+        return nearest
+
+    def overlaps(self, heard: str) -> Scores:
+        """Share of the question's rare words that each memory holds."""
+        words = tokens(heard)
+        answers, both = (index.shares(words) for index in self._words)
+        return np.maximum(answers, both)
 
     def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
         """The part that makes the question likeliest; unread, the one with most of its words."""
         told = parts(memory)
         if len(told) == 1:
             return memory
-        scores = self._read(heard, [part.answer for part in told]) if is_read else []
-        scores = scores or Bm25([tokens(part.answer) for part in told]).shares(tokens(heard))
-        return told[_best_first(range(len(told)), scores)[0]]
+        scores = np.array(self._read(heard, [part.answer for part in told]) if is_read else [])
+        if not len(scores):
+            scores = Bm25([tokens(part.answer) for part in told]).shares(tokens(heard))
+        return told[int(_best_first(scores)[0])]
 
-    def _scored(self, question: str) -> tuple[str, list[float]]:
+    def _scored(self, question: str) -> tuple[str, Scores]:
         """The question as the elder hears it, and each memory's score."""
         heard = heard_as(question)
         if not self._memories:
-            return heard, []
-        sides = zip(_standardised(self._similarities(heard)), self._overlaps(heard), strict=True)
-        return heard, [similarity + WORDS_WEIGHT * overlap for similarity, overlap in sides]
+            return heard, np.zeros(0)
+        return heard, _standardised(self.similarities(heard)) + WORDS_WEIGHT * self.overlaps(heard)
 
     def _read(self, heard: str, answers: Sequence[str]) -> list[float]:
         """Nothing where it cannot be read: what was found is better than no answer."""
@@ -134,65 +148,42 @@ class Retriever:
         except EngineUnavailable:
             return []
 
-    def _similarities(self, heard: str) -> list[float]:
-        """Cosine of the nearest view of each memory."""
-        self._index.sync(self._tenant, self._elder, digest=self._digest, texts=self._views)
-        found: dict[str, float] = {}
-        for view, cosine in self._index.nearest(
-            self._tenant, self._elder, heard, limit=min(MOST_VIEWS, 3 * len(self._memories))
-        ):
-            memory = view.partition("/")[0]
-            found[memory] = max(cosine, found.get(memory, -1.0))
-        lowest = min(found.values(), default=0.0)
-        return [found.get(memory.id, lowest) for memory in self._memories]
 
-    def _overlaps(self, heard: str) -> list[float]:
-        words = tokens(heard)
-        return [max(column) for column in zip(*(index.shares(words) for index in self._words), strict=True)]
+def _best_first(scores: Scores) -> NDArray[np.intp]:
+    """Their numbers; of equal ones the first."""
+    return np.argsort(-scores, kind="stable")
 
 
-def _best_first(numbers: Iterable[int], scores: Sequence[float]) -> list[int]:
-    return sorted(numbers, key=lambda number: -scores[number])
-
-
-def _stands_out(scores: Sequence[float]) -> bool:
+def _stands_out(scores: Scores) -> bool:
     """`scores`: best first."""
-    return len(scores) > 1 and scores[0] >= SURE and scores[0] - scores[1] >= APART
+    return len(scores) > 1 and bool(scores[0] >= SURE and scores[0] - scores[1] >= APART)
 
 
 class Bm25:
-    """Share of a question's weight that each document holds, 0-1."""
+    """Share of a question's weight that each document holds, 0-1. An inverted index: a question looks only at the
+    documents that hold its words."""
 
     def __init__(self, documents: Sequence[Sequence[str]]) -> None:
-        self._counts = [Counter(document) for document in documents]
-        lengths = [len(document) for document in documents]
-        average = sum(lengths) / max(1, len(lengths)) or 1.0
-        self._norms = [K1 * (1 - B + B * length / average) for length in lengths]
-        seen = Counter(token for counts in self._counts for token in counts)
-        total = len(documents)
-        self._weights = {token: math.log(1 + (total - n + 0.5) / (n + 0.5)) for token, n in seen.items()}
-        self._rarest = math.log(1 + (total + 0.5) / 0.5)  # of a token that no document holds
+        lengths = np.array([len(document) for document in documents])
+        self._norms = K1 * (1 - B + B * lengths / (lengths.mean() if lengths.any() else 1.0))
+        held: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, document in enumerate(documents):
+            for token, count in Counter(document).items():
+                held[token].append((number, count))
+        self._held = {token: np.array(pairs) for token, pairs in held.items()}
 
-    def shares(self, question: Sequence[str]) -> list[float]:
-        wanted = sorted(set(question))
-        whole = sum(self._weights.get(token, self._rarest) for token in wanted) or 1.0
-        return [
-            sum(
-                self._weights[token] * counts[token] * (K1 + 1) / (counts[token] + norm)
-                for token in wanted
-                if token in counts
-            )
-            / whole
-            for counts, norm in zip(self._counts, self._norms, strict=True)
-        ]
+    def shares(self, question: Sequence[str]) -> Scores:
+        scores, whole = np.zeros(len(self._norms)), 0.0
+        for token in sorted(set(question)):
+            numbers, counts = self._held.get(token, _NOWHERE).T
+            weight = math.log(1 + (len(self._norms) - len(numbers) + 0.5) / (len(numbers) + 0.5))
+            scores[numbers] += weight * counts * (K1 + 1) / (counts + self._norms[numbers])
+            whole += weight
+        return scores / (whole or 1.0)
 
 
-def _views(memory: Memory) -> dict[str, str]:
-    return {
-        f"{memory.id}/question": memory.question,
-        f"{memory.id}/answer": memory.answer,
-        f"{memory.id}/both": f"{memory.question} {memory.answer}",
-    }
+def _views(memory: Memory) -> list[str]:
+    return [memory.question, memory.answer, f"{memory.question} {memory.answer}"]
 
 
 def heard_as(question: str) -> str:
@@ -202,7 +193,6 @@ def heard_as(question: str) -> str:
     return _ZH_SPOUSE.sub("您老伴", heard)
 
 
-def _standardised(values: Sequence[float]) -> list[float]:
-    mean = sum(values) / len(values)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    return [(value - mean) / (deviation or 1.0) for value in values]
+def _standardised(values: Scores) -> Scores:
+    """Cosines are float32: what they differ by in the seventh place is nothing."""
+    return (values - float(values.mean())) / max(float(values.std()), 1e-6)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from operator import mul
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernel.graph import EntityType
 from kernel.ids import ElderId, TenantId
@@ -26,21 +28,22 @@ class MemoryIndex:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._held: dict[tuple[TenantId, ElderId], tuple[str, dict[str, list[float]]]] = {}
+        self._held: dict[tuple[TenantId, ElderId], dict[str, list[float]]] = {}
         self.embeds = 0
 
-    def sync(self, tenant: TenantId, elder: ElderId, *, digest: str, texts: dict[str, str]) -> None:
-        if self._held.get((tenant, elder), ("", {}))[0] == digest:
-            return
-        self.embeds += len(texts)
-        vectors = self._embedder.embed(list(texts.values()), is_query=False)
-        self._held[tenant, elder] = (digest, dict(zip(texts, vectors, strict=True)))
-
-    def nearest(self, tenant: TenantId, elder: ElderId, question: str, *, limit: int) -> list[tuple[str, float]]:
-        _, vectors = self._held.get((tenant, elder), ("", {}))
+    def similarities(
+        self, tenant: TenantId, elder: ElderId, question: str, *, digest: str, texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        held = self._held.get((tenant, elder), {})
+        new = sorted(set(texts) - held.keys())
+        self.embeds += len(new)
+        known = held | dict(zip(new, self._embedder.embed(new, is_query=False), strict=True))
+        self._held[tenant, elder] = {text: known[text] for text in texts}
         [asked] = self._embedder.embed([question], is_query=True)
-        found = [(name, sum(map(mul, asked, vector))) for name, vector in vectors.items()]
-        return sorted(found, key=lambda one: -one[1])[:limit]
+        return np.array([known[text] for text in texts], dtype=np.float32) @ np.array(asked, dtype=np.float32)
+
+    def has(self, tenant: TenantId, elder: ElderId) -> bool:
+        return (tenant, elder) in self._held
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._held.pop((tenant, elder), None)

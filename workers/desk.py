@@ -65,6 +65,7 @@ class DeskMaker:
             job=job.id,
             recipe=self.config.get_recipe(base, threads=self.threads, brain=job.brain),
             prompts=self.config.get_prompts(),
+            ability=self.config.get_ability(),
             answers=tuple(self.elders.answers(job.tenant, job.elder)),
             probes=tuple(self.elders.probes(job.tenant, job.elder)),
             feedback=tuple(self.feedbacks.of_elder(job.tenant, job.elder)),
@@ -94,7 +95,7 @@ class DeskMaker:
         """Before a stage that loads a base model: is it there, and is there memory for it?"""
         if stage.name == "evaluate":
             for reader in self.config.get_rerankers().get(desk.read_language, ()):
-                self.bases.prepare(reader, desk.report)
+                self.bases.prepare_to_read(reader, desk.report)
         if stage.name in NEEDS_BASE:
             self.bases.prepare(desk.recipe.base, desk.report)
         if stage.queue is Queue.GPU and stage.name.startswith("train"):

@@ -233,7 +233,12 @@ class _Work:
         needed = _SPARE_BYTES + _WEIGHTS.get(stage.name, 0) * self.desk.recipe.base.parameters
         self.runner.desks.prepare(stage, self.desk)
         with artifacts.aside(place, key, needed_bytes=needed) as folder:
-            desk = replace(desk, folder=folder, scratch=artifacts.scratch(place, key))
+            desk = replace(
+                desk,
+                folder=folder,
+                scratch=artifacts.scratch(place, key),
+                earlier=lambda: () if self.lease.job.force_retrain else artifacts.earlier(place, stage.makes),
+            )
             made = stage.run(desk, *(self._value(self._stage(name)) for name in stage.reads))
             seconds = time.monotonic() - started
             self.lease.check()

@@ -10,7 +10,7 @@ from modelserver.cli.words import Words
 
 Json = dict[str, Any]
 
-_MEASURES = ("recall", "honesty", "invention", "style")
+_MEASURES = ("recall", "honesty", "invention", "style", "ability")
 _SHOWN = 60  #: characters of a question or an answer
 _COLOURS = {"done": "green", "skipped": "cyan", "failed": "red", "running": "yellow", "waiting": "dim"}
 
@@ -54,7 +54,7 @@ def arms_table(elder: str, arms: list[Json], words: Words) -> Table:
     for measure in _MEASURES:
         table.add_column(words(f"table.{measure}"), justify="right")
     for arm in arms:
-        table.add_row(words(f"arm.{arm['arm']}"), *(f"{arm[measure]:.2f}" for measure in _MEASURES))
+        table.add_row(words(f"arm.{arm['arm']}"), *(_share(arm, measure) for measure in _MEASURES))
     return table
 
 
@@ -67,11 +67,16 @@ def compared_table(compared: Json, words: Words) -> Table:
     scores = [{arm["arm"]: arm for arm in one["arms"]} for one in pair]
     for arm in dict.fromkeys([*scores[0], *scores[1]]):
         for measure in _MEASURES:
-            told = [f"{one[arm][measure]:.2f}" if arm in one else "" for one in scores]
+            told = [_share(one.get(arm, {}), measure) for one in scores]
             table.add_row(words(f"arm.{arm}") if measure == _MEASURES[0] else "", words(f"table.{measure}"), *told)
     table.add_section()
     table.add_row(words("table.size"), "", *(size(one["size_bytes"]) for one in pair))
     return table
+
+
+def _share(arm: Json, measure: str) -> str:
+    share = arm.get(measure)
+    return "" if share is None else f"{share:.2f}"
 
 
 def made_table(made: list[Json], words: Words) -> Table:

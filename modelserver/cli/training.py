@@ -85,6 +85,8 @@ def outcome(progress: Json, words: Words) -> str:
     said = words(key, **told)
     if kept.get("regressed"):
         said += "\n" + words("train.regressed", count=kept["regressions"], wrong=kept["regressed"])
+    if "ability_trained" in kept:
+        said += "\n" + words("train.ability", base=kept["ability_base"], trained=kept["ability_trained"])
     return said
 
 

@@ -78,7 +78,8 @@ async function follow(id) {
 function ended(now) {
   const told = now.stages.at(-1)?.facts ?? {};
   const judged = told.regressed ? ` ${words().regressed(told.regressed)}` : "";
-  return { completed: (told.kept ? words().better : words().done) + judged, cancelled: words().cancelled, failed: words().failed + (now.error ? now.error.message : "") }[now.status];
+  const able = told.ability_trained == null ? "" : ` ${words().able(told)}`;
+  return { completed: (told.kept ? words().better : words().done) + judged + able, cancelled: words().cancelled, failed: words().failed + (now.error ? now.error.message : "") }[now.status];
 }
 
 function underWay(now) {

@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.embedder import E5Embedder
 from adapters.reranker import QueryLikelihoodReranker
-from config.config_loader import ConfigLoader
-from config.settings import ROOT
 from kernel.ids import ElderId, TenantId
-from kernel.recipe import BaseModel
 from kernel.retrieval import Retriever
 from tests.elders import held_out, sample_memories
 from tests.engine_fixtures import smollm2
@@ -21,14 +17,9 @@ from tests.fakes import MemoryIndex, Reads
 TEXTS = ["Our dog Bramble could open the pantry door.", "I worked in a bakery, up at four each morning.", "It rained."]
 
 
-def base(gguf: Path) -> BaseModel:
-    config = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=Path(), environ={})
-    return replace(config.get_rerankers()["en"][0], gguf_path=gguf)
-
-
 @pytest.fixture(scope="module")
 def reranker() -> Iterator[QueryLikelihoodReranker]:
-    with closing(QueryLikelihoodReranker({"en": (base(smollm2()),)}, threads=2)) as reranker:
+    with closing(QueryLikelihoodReranker({"en": [smollm2()]}, threads=2)) as reranker:
         yield reranker
 
 
@@ -52,7 +43,7 @@ def test_a_long_memory_and_a_long_question_are_cut(reranker: QueryLikelihoodRera
 
 
 def test_without_a_model_for_the_language_nothing_is_read(tmp_path: Path) -> None:
-    reranker = QueryLikelihoodReranker({"en": (base(tmp_path / "not-made-yet.gguf"),)}, threads=1)
+    reranker = QueryLikelihoodReranker({"en": [tmp_path / "not-made-yet.gguf"]}, threads=1)
     assert reranker.likelihoods("Did you have a dog?", TEXTS, language="en") == []
     assert reranker.likelihoods("你养过狗吗？", TEXTS, language="zh") == []
     assert reranker.model("zh") == ""

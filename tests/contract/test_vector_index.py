@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,18 @@ from modelserver.cli.port import free_port
 from tests.fakes import MemoryIndex
 
 US, THEM, ELDER = TenantId("us"), TenantId("them"), ElderId("e")
-TEXTS = {"m1": "boat", "m2": "bread", "m3": "school"}
+TEXTS = ["boat", "bread", "school"]
 
 
 class Spelling:
-    """Texts as vectors of letters: the same word is the nearest."""
+    """Texts as vectors of letters: the same word is the nearest. `texts`: what it was asked for, without questions."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
 
     def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
+        if not is_query:
+            self.texts += texts
         return [_unit([float(text.count(letter)) + 0.01 for letter in "abcdefghijklmnopqrst"]) for text in texts]
 
 
@@ -54,47 +61,111 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     process.wait()
 
 
+@pytest.fixture
+def embedder() -> Spelling:
+    return Spelling()
+
+
 @pytest.fixture(params=["memory", "chroma"])
-def index(request: pytest.FixtureRequest) -> Iterator[Any]:
+def index(request: pytest.FixtureRequest, embedder: Spelling) -> Iterator[Any]:
     if request.param == "memory":
-        yield MemoryIndex(Spelling())
-        return
-    index = ChromaIndex("127.0.0.1", request.getfixturevalue("server"), Spelling())
-    yield index
+        yield MemoryIndex(embedder)
+    else:
+        yield request.getfixturevalue("chroma")()
+
+
+@pytest.fixture
+def chroma(server: int, embedder: Spelling) -> Iterator[Callable[..., ChromaIndex]]:
+    """Each call is as another process."""
+
+    def made(**options: Any) -> ChromaIndex:
+        return ChromaIndex("127.0.0.1", server, embedder, **options)
+
+    yield made
     for tenant in (US, THEM):
-        index.delete(tenant, ELDER)
+        made().delete(tenant, ELDER)
 
 
-def test_the_nearest_text_comes_first_with_its_cosine(index: Any) -> None:
-    index.sync(US, ELDER, digest="1", texts=TEXTS)
-    found = index.nearest(US, ELDER, "bread", limit=2)
-    assert found[0][0] == "m2" and len(found) == 2
-    assert found[0][1] == pytest.approx(1.0, abs=1e-4)
+def asked(index: Any, texts: Sequence[str] = TEXTS, *, tenant: TenantId = US, question: str = "bread") -> list[float]:
+    found = index.similarities(tenant, ELDER, question, digest=" ".join(texts), texts=texts)
+    return [float(one) for one in found]
 
 
-def test_a_sync_makes_the_index_hold_exactly_the_texts(index: Any) -> None:
-    index.sync(US, ELDER, digest="1", texts=TEXTS)
-    index.sync(US, ELDER, digest="2", texts={"m2": "bread", "m4": "clock"})
-    assert {one for one, _ in index.nearest(US, ELDER, "bread", limit=9)} == {"m2", "m4"}
+def cosines(texts: Sequence[str], question: str = "bread") -> Any:
+    [wanted, *vectors] = Spelling().embed([question, *texts], is_query=True)
+    return pytest.approx([sum(map(mul, wanted, vector)) for vector in vectors], abs=1e-4)
 
 
-def test_the_same_digest_again_changes_nothing(index: Any) -> None:
-    index.sync(US, ELDER, digest="1", texts=TEXTS)
-    index.sync(US, ELDER, digest="1", texts={})
-    assert len(index.nearest(US, ELDER, "bread", limit=9)) == 3
+def test_each_text_has_its_cosine_in_the_order_of_the_texts(index: Any) -> None:
+    assert asked(index) == cosines(TEXTS)
+    assert asked(index)[1] == pytest.approx(1.0, abs=1e-4)
 
 
-def test_another_tenants_elder_of_the_same_id_is_never_found(index: Any) -> None:
-    index.sync(US, ELDER, digest="1", texts=TEXTS)
-    index.sync(THEM, ELDER, digest="1", texts={"x1": "bread"})
-    assert [one for one, _ in index.nearest(THEM, ELDER, "bread", limit=9)] == ["x1"]
+def test_only_what_is_new_is_embedded(index: Any, embedder: Spelling) -> None:
+    asked(index)
+    embedder.texts.clear()
+    assert asked(index) == cosines(TEXTS)
+    assert not embedder.texts
+    assert asked(index, ["bread", "clock", "bread"]) == cosines(["bread", "clock", "bread"])
+    assert embedder.texts == ["clock"]
 
 
-def test_a_deleted_index_is_empty_and_deleting_twice_is_harmless(index: Any) -> None:
-    index.sync(US, ELDER, digest="1", texts=TEXTS)
+def test_what_is_no_longer_told_is_forgotten(index: Any, embedder: Spelling) -> None:
+    asked(index)
+    asked(index, ["bread"])
+    embedder.texts.clear()
+    asked(index)
+    assert sorted(embedder.texts) == ["boat", "school"]
+
+
+def test_tenants_share_nothing_though_their_elders_ids_are_the_same(index: Any, embedder: Spelling) -> None:
+    asked(index)
+    embedder.texts.clear()
+    assert asked(index, ["bread"], tenant=THEM) == cosines(["bread"])
+    assert embedder.texts == ["bread"]
+    assert asked(index) == cosines(TEXTS)
+
+
+def test_a_deleted_index_is_empty_and_deleting_twice_is_harmless(index: Any, embedder: Spelling) -> None:
+    asked(index)
     index.delete(US, ELDER)
     index.delete(US, ELDER)
-    assert index.nearest(US, ELDER, "bread", limit=9) == []
+    embedder.texts.clear()
+    assert asked(index) == cosines(TEXTS)
+    assert sorted(embedder.texts) == TEXTS
+
+
+def test_another_process_reads_what_is_there(chroma: Any, embedder: Spelling) -> None:
+    asked(chroma())
+    embedder.texts.clear()
+    assert asked(chroma()) == cosines(TEXTS)
+    assert not embedder.texts
+
+
+def test_what_another_process_changed_or_lost_is_right_all_the_same(chroma: Any, embedder: Spelling) -> None:
+    one, other = chroma(), chroma()
+    asked(one)
+    asked(other, ["bread", "clock"])
+    assert asked(one) == cosines(TEXTS)
+    assert asked(one, ["clock", "boat"]) == cosines(["clock", "boat"])
+    other.delete(US, ELDER)
+    assert asked(one, ["clock", "boat"]) == cosines(["clock", "boat"])
+    assert asked(one, ["bread", "boat"]) == cosines(["bread", "boat"])
+
+
+def test_what_is_held_in_the_process_has_a_bound(chroma: Any) -> None:
+    index = chroma(held_bytes=len(TEXTS) * 20 * 4)
+    asked(index)
+    assert len(index._held) == 1
+    assert asked(index, tenant=THEM) == asked(index) == cosines(TEXTS)
+    assert len(index._held) == 1
+
+
+def test_many_threads_make_the_vectors_once(chroma: Any, embedder: Spelling) -> None:
+    index = chroma()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(found == cosines(TEXTS) for found in pool.map(lambda _: asked(index), range(16)))
+    assert sorted(embedder.texts) == TEXTS
 
 
 def test_a_server_that_is_down_is_named_so() -> None:

@@ -102,6 +102,7 @@ class House:
             job=job.id,
             recipe=self.recipe,
             prompts={},
+            ability={},
             answers=TOLD,
             probes=(),
             feedback=(),

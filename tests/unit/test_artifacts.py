@@ -71,6 +71,16 @@ def test_a_corrupt_artefact_is_noticed_and_is_not_there(store: ArtifactStore, da
     assert not store.exists(SFT_PLACE, "k")
 
 
+def test_what_a_stage_made_before_is_found_where_it_is_whole_and_of_the_same_form(store: ArtifactStore) -> None:
+    _keep_bio(store, "k1")
+    stored = store.find(BIO_PLACE, "k1")
+    assert stored is not None
+    store.scratch(BIO_PLACE, "k2")
+    assert store.earlier(BIO_PLACE, Bio) == [BIO] and store.earlier(BIO_PLACE, Adapter) == []
+    (stored.folder / "artefact.json").write_text("{}")
+    assert store.earlier(BIO_PLACE, Bio) == [] == store.earlier(SFT_PLACE, Adapter)
+
+
 def test_an_attempt_that_fails_leaves_nothing_but_its_scratch(store: ArtifactStore, tmp_path: Path) -> None:
     scratch = store.scratch(BIO_PLACE, "k")
     (scratch / "checkpoint").touch()

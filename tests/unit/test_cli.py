@@ -445,7 +445,7 @@ def test_the_word_models_is_followed_by_a_command_or_by_an_elder(run: Run) -> No
         "engine": "llama_cpp",
         "size_bytes": 19_567_168,
         "created_at": "2026-01-02T03:04:05",
-        "arms": [{"arm": "trained", "recall": 0.5, "honesty": 0.25, "invention": 0.0, "style": 1.0}],
+        "arms": [{"arm": "trained", "recall": 0.5, "honesty": 0.25, "invention": 0.0, "style": 1.0, "ability": 0.33}],
     }
     details = {
         "elder_id": "E1",
@@ -455,7 +455,14 @@ def test_the_word_models_is_followed_by_a_command_or_by_an_elder(run: Run) -> No
         "training_bytes": 5,
     }
     code, out, _ = run("models", "E1", handler=answers(200, details))
-    assert code == 0 and "20 MB" in out and "adapter" in out and "●" in out and "40 MB of versions" in out
+    assert (
+        code == 0
+        and "0.33" in out
+        and "20 MB" in out
+        and "adapter" in out
+        and "●" in out
+        and "40 MB of versions" in out
+    )
 
     def handler(request: httpx.Request) -> httpx.Response:
         sent.append((request.method, request.url.path, request.url.query.decode(), request.content))
@@ -649,6 +656,13 @@ def test_a_training_says_which_of_the_judged_answers_it_lost() -> None:
     facts = {"regressions": 5, "regressed": 2}
     over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": facts})
     assert training.outcome(over, Words("en")).endswith("Of 5 answers that the family judged, 2 are not right now.")
+
+
+def test_a_training_says_what_the_model_can_do_besides() -> None:
+    over = progress("completed", "done")
+    facts = {"ability_base": 0.5, "ability_trained": 0.25}
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": facts})
+    assert "base 0.50, trained 0.25" in training.outcome(over, Words("en"))
 
 
 def test_an_api_that_is_being_started_again_is_waited_for() -> None:

@@ -62,6 +62,11 @@ def test_every_base_model_has_a_recipe_and_both_languages_have_the_same_prompts(
     assert set(loader.get_prompts()) == {"en", "zh"}
 
 
+def test_both_languages_ask_as_many_general_questions_and_each_has_an_answer() -> None:
+    english, chinese = (_loader().get_ability()[language].probes for language in ("en", "zh"))
+    assert len(english) == len(chinese) and all(probe.expects for probe in (*english, *chinese))
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_of_the_seeds_prompts_is_there_by_name_and_names_the_elder(language: str) -> None:
     text = (FILE.parent / "prompts" / f"{language}.yaml").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.ability import Ability, is_able
 from kernel.adapter import Gguf
 from kernel.admission import admits_not_remembering
 from kernel.evaluation import Probe, Report, evaluate, invented, is_right, own_questions, word_pairs
@@ -85,26 +86,28 @@ def test_word_pairs_are_neighbours_in_either_language() -> None:
     assert word_pairs("") == frozenset()
 
 
-def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does() -> None:
+def test_a_memory_that_is_surely_meant_begins_the_answer_in_its_own_words_and_no_other_does(tmp_path: Path) -> None:
     begun: list[str] = []
 
     class Trainer:
         def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
             begun.extend(prompt[-1].content for prompt in prompts if prompt[-1].role == "assistant")
-            return [" on" for _ in prompts]
+            return ["5" if prompt[0].content == "Help." else " on" for prompt in prompts]
 
     asked = [Probe(question="Where were you born?", expects=(("I was born on",),))]
-    report = _evaluated(asked, Trainer(), Reads(Dunmore=40.0), begins_with=3)
+    report = _evaluated(tmp_path, asked, Trainer(), Reads(Dunmore=40.0), begins_with=3)
     assert begun == ["I was born"] * 2
     assert [arm.recall for arm in report.arms] == [0.0, 1.0, 0.0, 1.0]
+    assert [arm.ability for arm in report.arms] == [0.5, None, 0.5, None]
+    assert [(one.arm, one.is_right) for one in report.general[:2]] == [("base", True), ("base", False)]
 
 
-def test_in_doubt_the_trained_model_is_shown_only_what_it_thinks_of_by_itself() -> None:
+def test_in_doubt_the_trained_model_is_shown_only_what_it_thinks_of_by_itself(tmp_path: Path) -> None:
     class Trainer:
         """Tells what it is shown; alone, the trained one thinks of the dog."""
 
         def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
-            alone = "Our dog Captain slept on the stairs." if gguf != Path("base") else "Hello."
+            alone = "Our dog Captain slept on the stairs." if gguf.name != "base.gguf" else "Hello."
             return [prompt[-1].content if "- " in prompt[-1].content else alone for prompt in prompts]
 
     asked = [
@@ -112,7 +115,7 @@ def test_in_doubt_the_trained_model_is_shown_only_what_it_thinks_of_by_itself() 
         Probe(question="Were you ever in Rome?", expects=()),
     ]
     plain, recalled = (
-        _evaluated(asked, Trainer(), Shows(Captain="barked", Dunmore="Rome"), recalls_first=first)
+        _evaluated(tmp_path, asked, Trainer(), Shows(Captain="barked", Dunmore="Rome"), recalls_first=first)
         for first in (False, True)
     )
     assert [arm.recall for arm in plain.arms] == [arm.recall for arm in recalled.arms] == [0.0, 1.0, 1.0, 1.0]
@@ -137,7 +140,13 @@ class Shows:
 
 
 def _evaluated(
-    asked: Sequence[Probe], trainer: object, reads: object, *, begins_with: int = 0, recalls_first: bool = False
+    folder: Path,
+    asked: Sequence[Probe],
+    trainer: object,
+    reads: object,
+    *,
+    begins_with: int = 0,
+    recalls_first: bool = False,
 ) -> Report:
     """Of two memories, of which one is shown."""
     told = [
@@ -153,17 +162,34 @@ def _evaluated(
         elder=ElderId("e"),
     )
     recipe = SimpleNamespace(
-        base=SimpleNamespace(gguf_path=Path("base")), retrieved_memories=1, recalls_first=recalls_first
+        base=SimpleNamespace(gguf_path=folder / "base.gguf"),
+        retrieved_memories=1,
+        max_new_tokens=9,
+        recalls_first=recalls_first,
     )
+    (folder / "base.gguf").write_bytes(b"base")
+    (folder / "model.gguf").write_bytes(b"trained")
     return evaluate(
         asked,
         memories,
         retriever=retriever,
         finder=Names(),
         prompts={"en": ConfigLoader(CONFIG, model_dir=Path(), environ={}).get_prompts()["en"]},
-        trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=Path()),
+        trained=Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=folder),
         recipe=recipe,  # type: ignore[arg-type]
         trainer=trainer,  # type: ignore[arg-type]
         report=lambda fraction, **facts: None,
         begins_with=begins_with,
+        ability=Ability(
+            system="Help.", probes=tuple(Probe(question=f"2 + {n}?", expects=((f"{n + 2}",),)) for n in (3, 4))
+        ),
+    )
+
+
+def test_a_general_answer_is_a_whole_word_of_the_first_sentence_in_either_language() -> None:
+    five = Probe(question="2 + 3?", expects=(("5", "five", "五"),))
+    assert all(is_able(five, answer) for answer in ("2 + 3 = 5.", "Five", "答案是5。", "等于五"))
+    assert not any(
+        is_able(five, answer)
+        for answer in ("I was born in 1952.", "1950年", "fivefold", "We had dahlias. I won 5.", "")
     )

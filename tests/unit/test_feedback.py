@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
+from kernel.ability import Ability
 from kernel.adapter import Gguf
 from kernel.bio import Bio
 from kernel.evaluation import Probe
@@ -141,11 +143,15 @@ def _stage(name: str) -> Any:
 
 
 def _desk(*feedback: Feedback, **more: Any) -> Any:
-    dpo, base = SimpleNamespace(max_pairs=4), SimpleNamespace(key="b", gguf_path=ROOT)
-    recipe = SimpleNamespace(dpo=dpo, base=base, seed=1, retrieved_memories=2, max_new_tokens=9)
+    dpo, base = SimpleNamespace(max_pairs=4), SimpleNamespace(key="b", gguf_path=ROOT / "README.md")
+    recipe = SimpleNamespace(dpo=dpo, base=base, seed=1, retrieved_memories=2, max_new_tokens=9, recalls_first=False)
     known = {"recipe": recipe, "judge": GroundedJudge(), "prompts": PROMPTS, "language": "en", "probes": ()}
     known |= {"reranker": Reads(), "read_language": "en", "finder": Names(), "report": lambda *_, **__: None}
-    known |= {"begins_with": 0, "recalls_first": False}
+    known |= {
+        "begins_with": 0,
+        "earlier": tuple,
+        "ability": {"en": Ability(system="s", probes=(Probe(question="2 + 3?", expects=()),))},
+    }
     return SimpleNamespace(feedback=feedback, **known | more)
 
 
@@ -167,7 +173,9 @@ def test_what_is_made_with_feedback_is_made_anew_when_it_changes_and_not_when_it
     assert settings(_desk(said(correction="In Cork."))) != before != settings(_desk())
 
 
-def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_share() -> None:
+def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_share(
+    tmp_path: Path,
+) -> None:
     asked: list[int] = []
 
     def answer(model: Any, prompts: Sequence[Any], **_: Any) -> list[str]:
@@ -177,18 +185,19 @@ def test_what_was_praised_is_asked_again_of_the_new_version_and_counts_for_no_sh
     def retriever(memories: Any) -> Retriever:
         return Retriever(memories, index=MemoryIndex(Letters()), reranker=Reads(), tenant="t", elder="e")  # type: ignore[arg-type]
 
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
     probes = (Probe(question="When?", expects=(("1938",),)),)
     praised = said(BORN.text, is_up=True)
     mended = said("Rex.", question="The dog?", correction="It was our Captain.")
     found = [
         _stage("evaluate").run(
             _desk(*feedback, trainer=SimpleNamespace(answer=answer), retriever=retriever, probes=probes),
-            Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=ROOT),
+            Gguf(base="b", quantisation="q8_0", same_answers=1, asked=1, folder=tmp_path),
             MEMORIES,
         )
         for feedback in ((), (praised, mended))
     ]
-    assert asked == [1, 1, 1, 1, 1, 1, 1, 3]
+    assert asked == [2, 1, 2, 1, 2, 1, 2, 3]
     plain, judged = found
     assert (plain.arms, plain.questions, plain.results) == (judged.arms, judged.questions, judged.results)
     assert [one.is_right for one in judged.regressions] == [True, False]

@@ -77,9 +77,10 @@ class Shelf:
         again: tuple[bool, ...] = (),
         kept: int = 1,
         storage: Storage = "merged",
+        ability: float | None = None,
     ) -> Publication:
         self.facts.clear()
-        arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0) for arm in ARMS)
+        arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0, ability=ability) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, storage=storage, folder=self._folder),
             Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=(), regressions=_asked(again)),
@@ -125,6 +126,12 @@ def test_the_engine_gets_the_adapter_too_says_what_it_does_and_is_told_which_ver
     assert shelf.engine.adapter and shelf.engine.adapter.name == "adapter"
     assert shelf.facts == {"engine": "writing manifest"}
     assert shelf.engine.in_use == made.tag
+
+
+def test_what_else_it_can_do_is_told_and_keeps_nothing_out(shelf: Shelf) -> None:
+    shelf.publish("a", ability=0.75)
+    assert shelf.publish("b", ability=0.0).number == 2
+    assert (shelf.facts["ability_base"], shelf.facts["ability_trained"]) == (0.0, 0.0)
 
 
 def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:

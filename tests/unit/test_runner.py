@@ -1,6 +1,6 @@
 """The runner: whatever interrupts a job, what is finished stays finished and what is not is done once more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +135,7 @@ class _Desk:
     key: str
     folder: Path
     scratch: Path
+    earlier: Callable[[], Sequence[Any]] = tuple
 
 
 @pytest.fixture
@@ -173,6 +174,23 @@ def test_force_runs_every_stage_again(house: House) -> None:
     house.start(force=True)
     house.run()
     assert house.states() == ["done"] * 3
+
+
+def test_a_stage_finds_what_it_made_before_unless_it_is_forced(house: House) -> None:
+    found: list[Any] = []
+
+    def shout(desk: Any, read: Text) -> Text:
+        found.append(list(desk.earlier()))
+        return Text(read.words.upper())
+
+    house.work["shout"] = shout
+    house.run()
+    house.answers = "again"
+    house.start()
+    house.run()
+    house.start(force=True)
+    house.run()
+    assert found == [[], [Text("HELLO")], []]
 
 
 def test_a_publication_that_no_longer_holds_is_made_again(house: House) -> None:
