@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernel.graph import EntityType
 from kernel.ids import ElderId, TenantId
+from kernel.ids import digest as digest_of
 from kernel.ports import Embedder, Mention
 
 
@@ -24,7 +25,7 @@ class Letters:
 
 
 class MemoryIndex:
-    """A VectorIndex in a dict; `embeds` counts the texts that it had embedded."""
+    """A VectorIndex in a dict, by the texts' digests; `embeds` counts the texts that it had embedded."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -35,12 +36,13 @@ class MemoryIndex:
         self, tenant: TenantId, elder: ElderId, question: str, *, digest: str, texts: Sequence[str]
     ) -> NDArray[np.float32]:
         held = self._held.get((tenant, elder), {})
-        new = sorted(set(texts) - held.keys())
+        ids = [digest_of(text) for text in texts]
+        new = sorted({text for text, id in zip(texts, ids, strict=True) if id not in held})
         self.embeds += len(new)
-        known = held | dict(zip(new, self._embedder.embed(new, is_query=False), strict=True))
-        self._held[tenant, elder] = {text: known[text] for text in texts}
+        known = held | dict(zip(map(digest_of, new), self._embedder.embed(new, is_query=False), strict=True))
+        self._held[tenant, elder] = {id: known[id] for id in ids}
         [asked] = self._embedder.embed([question], is_query=True)
-        return np.array([known[text] for text in texts], dtype=np.float32) @ np.array(asked, dtype=np.float32)
+        return np.array([known[id] for id in ids], dtype=np.float32) @ np.array(asked, dtype=np.float32)
 
     def has(self, tenant: TenantId, elder: ElderId) -> bool:
         return (tenant, elder) in self._held

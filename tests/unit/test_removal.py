@@ -61,7 +61,7 @@ def fill(words: WordStores, house: House) -> None:
         member="小明", question="cat?", answer=WORDS, memory_ids=(MEMORY.id,), model="m", is_up=True, given_at=NOW
     )
     words.feedbacks.put(us, ME, thumb)
-    words.index.sync(us, ME, digest="d", texts={MEMORY.id: WORDS})
+    words.index.similarities(us, ME, "cat?", digest="d", texts=[WORDS])
 
 
 def held(store: Any) -> str:
