@@ -2,10 +2,12 @@
 
 With a CUDA device the training half runs on it. For a larger base there:
     python -m bench.training --base qwen2.5-1.5b-instruct
-Many elders on one base; the companion's model, on a GPU where there is one; and what each part of the data earns:
+Many elders on one base; the companion's model, on a GPU where there is one; what each part of the data earns; and
+retrieval among thousands of memories:
     python -m bench elders [--elders 50] [--families 8] [--seconds 120]
     python -m bench companion
     python -m bench ablation
+    python -m bench retrieval [--memories 5000]
 """
 
 import os
@@ -13,7 +15,7 @@ import shutil
 import sys
 from importlib import import_module
 
-PARTS = ("training", "chat", "elders", "companion", "ablation")
+PARTS = ("training", "chat", "elders", "companion", "ablation", "retrieval")
 USUAL = ("training", "chat")
 
 if __name__ == "__main__":
