@@ -2,12 +2,13 @@
 
 With a CUDA device the training half runs on it. For a larger base there:
     python -m bench.training --base qwen2.5-1.5b-instruct
-Many elders on one base; the companion's model, on a GPU where there is one; what each part of the data
-earns, and what DPO adds to SFT in a training that is there already:
+Many elders on one base; the companion's model, on a GPU where there is one; what each part of the data earns, and what
+DPO adds to SFT in a training that is there already; retrieval among thousands of memories:
     python -m bench elders [--elders 50] [--families 8] [--seconds 120]
     python -m bench companion
     python -m bench ablation [--memories 21]
     python -m bench preference data
+    python -m bench retrieval [--memories 5000]
 """
 
 import os
@@ -15,7 +16,7 @@ import shutil
 import sys
 from importlib import import_module
 
-PARTS = ("training", "chat", "elders", "companion", "ablation", "preference")
+PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval")
 USUAL = ("training", "chat")
 
 if __name__ == "__main__":
