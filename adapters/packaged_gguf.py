@@ -1,6 +1,7 @@
 """The GGUF that a Python package carries: as one file, or in parts that its `assemble` puts together and checks."""
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, files
@@ -36,6 +37,11 @@ def read_with(base: BaseModel) -> Path:
         if whole := _in_one(name):
             return whole
     return base.gguf_path.with_name(f"{base.key}.packaged.gguf")
+
+
+def readers(bases: Mapping[str, Sequence[BaseModel]]) -> dict[str, list[Path]]:
+    """What the reranker reads with, by language."""
+    return {language: [read_with(base) for base in some] for language, some in bases.items()}
 
 
 def _in_one(distribution: str) -> Path | None:

@@ -23,6 +23,7 @@ from kernel.admission import admits_not_remembering
 from kernel.grounding import unsupported
 from kernel.ids import digest
 from kernel.known_answers import Answered, KnownAnswers
+from kernel.language import WORD_OR_CHARACTER
 from kernel.memory import beginning
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 from kernel.recollection import settled
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     Prompt = tuple[Message, ...]
 
 ARMS = ("base", "base+retrieval", "trained", "trained+retrieval")
-
-_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?|[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +178,7 @@ def invented(answer: str, question: str, memories: Memories, finder: EntityFinde
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
     """Neighbouring words; of Chinese, neighbouring characters."""
-    return frozenset(pairwise(_WORD.findall(text.casefold())))
+    return frozenset(pairwise(WORD_OR_CHARACTER.findall(text.casefold())))
 
 
 def own_questions(memories: Memories) -> list[Probe]:

@@ -1,9 +1,10 @@
 """Follow-ups: "And where was she then?" cannot be searched for without the question before it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kernel.language import tokens
+from kernel.retrieval import Found
 from kernel.sample import Message
 
 FEW = 1  #: content words of an English question; of a Chinese one as many characters with their pair
@@ -17,13 +18,23 @@ _POINTS_BACK = re.compile(
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
-def searched_for(question: str, history: Sequence[Message]) -> str:
-    """The question; with the user's one before it where it leans on that."""
+def find_in_talk(question: str, history: Sequence[Message], find: Callable[[str], Found]) -> Found:
+    """What is found for the question; with the user's one before it where it leans on that.
+
+    "Was there a dog?" points back only to the eye: what is surely meant by the question itself is taken.
+    """
     before = next((turn.content for turn in reversed(history) if turn.role == "user"), "")
-    return f"{before} {question}" if before and leans(question) else question
+    if not before or not leans(question):
+        return find(question)
+    if not _says_little(question) and (found := find(question)).is_sure:
+        return found
+    return find(f"{before} {question}")
 
 
 def leans(question: str) -> bool:
     """Whether it points back, or holds hardly a word to search for."""
-    few = _CHINESE_FEW if _CJK.search(question) else FEW
-    return bool(_POINTS_BACK.search(question)) or len(set(tokens(question))) <= few
+    return bool(_POINTS_BACK.search(question)) or _says_little(question)
+
+
+def _says_little(question: str) -> bool:
+    return len(set(tokens(question))) <= (_CHINESE_FEW if _CJK.search(question) else FEW)

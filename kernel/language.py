@@ -20,6 +20,9 @@ _WORD = re.compile(rf"[a-z0-9]+(?:['’][a-z]+)?|[{_CJK}]+")
 _LATIN = "[0-9a-zà-ɏ]"
 _CJK_RUN = re.compile(rf"[{_CJK}]+")
 
+#: One word of English, or one character of Chinese.
+WORD_OR_CHARACTER = re.compile(rf"[a-z0-9]+(?:['’][a-z]+)?|[{_CJK}]", re.IGNORECASE)
+
 STOP_WORDS = frozenset(
     """a about after again all also am an and any anything are around as at be because been before
     being but by can could did do does doing done down during each ever every for from get got had

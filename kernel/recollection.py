@@ -5,19 +5,16 @@ the memories by heart, and asked alone it begins with the one that the question 
 in doubt, only what both came upon is shown; where they disagree, nothing is remembered.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 from kernel.admission import admits_not_remembering
-from kernel.language import sentences
+from kernel.language import WORD_OR_CHARACTER, sentences
 from kernel.memory import Memory
 from kernel.retrieval import Found
 
 SAID = 16  #: tokens that are asked of the model alone: eight words and more
 _HEARD = 8  #: words of it that are listened to; of Chinese, characters
 _ALIKE = 4  #: of them, from which it begins as a memory does
-
-_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?|[\u3400-\u4dbf\u4e00-\u9fff]", re.IGNORECASE)
 
 
 def settled(found: Found, said: str, memories: Sequence[Memory]) -> Found | None:
@@ -27,7 +24,7 @@ def settled(found: Found, said: str, memories: Sequence[Memory]) -> Found | None
     """
     if found.is_sure or not found.memories:
         return found
-    words = list(_WORD.finditer(said))[:_HEARD]
+    words = list(WORD_OR_CHARACTER.finditer(said))[:_HEARD]
     if words and admits_not_remembering(said[: words[-1].end()]):
         return None
     begun = _begun([word.group().casefold() for word in words], memories)
@@ -54,7 +51,7 @@ def _rests(text: str) -> Iterator[str]:
 def _in_common(words: Sequence[str], text: str) -> int:
     """How many words both begin with."""
     count = 0
-    for word, other in zip(words, _WORD.finditer(text), strict=False):
+    for word, other in zip(words, WORD_OR_CHARACTER.finditer(text), strict=False):
         if word != other.group().casefold():
             break
         count += 1

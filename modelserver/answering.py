@@ -10,7 +10,7 @@ import anyio
 from fastapi.concurrency import run_in_threadpool
 
 from kernel.errors import ContextTooLong, EngineUnavailable
-from kernel.follow_up import leans, searched_for
+from kernel.follow_up import find_in_talk, leans
 from kernel.ids import ElderId, TenantId, elder_id
 from kernel.memory import Memory, beginning
 from kernel.ports import ChatOptions, Ending
@@ -85,8 +85,9 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
     words = services.config.get_prompts()[version.language]
     history = [Message(role=turn.role, content=turn.content) for turn in said.conversation_history]
     retriever = services.retrievers.of(tenant, elder.id)
-    is_looked_up = said.retrieval or said.strict
-    found = retriever.find_read(searched_for(said.message, history), shown) if is_looked_up else None
+    found = None
+    if said.retrieval or said.strict:
+        found = find_in_talk(said.message, history, lambda asked: retriever.find_read(asked, shown))
     is_follow_up = bool(history) and leans(said.message)
     is_refused = said.strict and found is not None and not found.is_sure
     return Asked(

@@ -21,7 +21,7 @@ from kernel.companion import Asked, Place
 from kernel.elder import Elder
 from kernel.emotion import EmotionParser, Felt
 from kernel.errors import BadAudio, ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
-from kernel.follow_up import searched_for
+from kernel.follow_up import find_in_talk
 from kernel.ids import TenantId
 from kernel.memory import Memory
 from kernel.ports import Companion
@@ -195,10 +195,8 @@ class Talk:
 
         def find() -> list[Memory]:
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
-            asked = searched_for(answer.question, self._history)
-            if companion.name == "own":
-                return list(retriever.find(asked, most))
-            return list(retriever.find_unread(asked, most).memories)
+            search = retriever.find_read if companion.name == "own" else retriever.find_unread
+            return list(find_in_talk(answer.question, self._history, lambda asked: search(asked, most)).memories)
 
         async with self._services.turnstile.passed(self._tenant):
             answer.memories = tuple(await run_in_threadpool(find))

@@ -22,7 +22,7 @@ from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
 from adapters.mongo_versions import MongoVersions
-from adapters.packaged_gguf import read_with
+from adapters.packaged_gguf import readers
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
@@ -187,10 +187,7 @@ def open_services(settings: Settings) -> Services:
         engine=engine,
         index=index,
         embedder=E5Embedder(),
-        reranker=QueryLikelihoodReranker(
-            {language: [read_with(one) for one in bases] for language, bases in config.get_rerankers().items()},
-            threads=settings.threads,
-        ),
+        reranker=QueryLikelihoodReranker(readers(config.get_rerankers()), threads=settings.threads),
         finder=OfflineEntityFinder(),
         teacher=open_teacher(**settings.teacher),
         checks={

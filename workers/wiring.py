@@ -23,7 +23,7 @@ from adapters.mongo_golden import MongoGoldenSets
 from adapters.mongo_jobs import MongoJobs
 from adapters.mongo_replies import MongoReplies
 from adapters.mongo_versions import MongoVersions
-from adapters.packaged_gguf import read_with
+from adapters.packaged_gguf import readers
 from adapters.reranker import QueryLikelihoodReranker
 from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
@@ -81,10 +81,7 @@ def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:
         teachers=_teachers(settings, config, database, left_brains),
         embedder=embedder,
         index=ChromaIndex(chroma.hostname or "127.0.0.1", chroma.port or 8000, embedder),
-        reranker=QueryLikelihoodReranker(
-            {language: [read_with(one) for one in bases] for language, bases in config.get_rerankers().items()},
-            threads=settings.threads,
-        ),
+        reranker=QueryLikelihoodReranker(readers(config.get_rerankers()), threads=settings.threads),
         indexer=GraphRagIndexer(),
         trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
         engine=open_engines(settings, config),

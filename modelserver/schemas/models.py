@@ -14,6 +14,7 @@ class ArmOut(BaseModel):
     honesty: float
     invention: float
     style: float
+    ability: float | None  #: general ability; of the arms without memories
 
 
 class ModelOut(BaseModel):

@@ -159,7 +159,7 @@ class House:
             system_prompt="你是李小明。",
             language="zh",
             memories_digest="d",
-            arms=(ArmScore(arm="base", recall=0.1, honesty=0.2),),
+            arms=(ArmScore(arm="base", recall=0.1, honesty=0.2, ability=0.5),),
             created_at=NOW,
             is_active=True,
         )
@@ -894,6 +894,7 @@ def test_two_versions_are_compared_with_what_was_measured_and_with_what_they_ans
     compared = house.client.get(f"/models/{ELDER}/compare?a=2&b=3").json()
     assert [compared[one]["version"] for one in "ab"] == [2, 3]
     assert (compared["a"]["arms"][0]["recall"], compared["is_same_questions"], compared["answers"]) == (0.1, True, None)
+    assert compared["a"]["arms"][0]["ability"] == 0.5
     assert not house.client.get(f"/models/{ELDER}/compare?a=1&b=3").json()["is_same_questions"]
     asked = {"a": 1, "b": 2, "question": "第1个问题？"}
     answered = house.client.post(f"/models/{ELDER}/compare", json=asked).json()

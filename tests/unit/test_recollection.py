@@ -1,8 +1,10 @@
 """Recollection and follow-ups: what is shown where retrieval is in doubt, and what is searched for."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from kernel.follow_up import searched_for
+from kernel.follow_up import find_in_talk
 from kernel.memory import Answer, collect_memories
 from kernel.recollection import settled
 from kernel.retrieval import Found
@@ -70,20 +72,39 @@ BEFORE = (
     Message(role="user", content="Where did your brother Tom work?"),
     Message(role="assistant", content="At the mill."),
 )
+ZH_BEFORE = (Message(role="user", content="您弟弟在哪儿上班？"), Message(role="assistant", content="在磨坊。"))
 
 
-@pytest.mark.parametrize("asked", ["And how long was he there?", "Why?", "And then?", "What else do you remember?"])
-def test_a_question_that_leans_on_the_one_before_is_searched_for_with_it(asked: str) -> None:
-    assert searched_for(asked, BEFORE) == f"Where did your brother Tom work? {asked}"
+def searched(question: str, history: Sequence[Message], *, is_sure: bool) -> str:
+    """What was searched for in the end."""
+    asked: list[str] = []
+
+    def find(text: str) -> Found:
+        asked.append(text)
+        return Found(memories=(), is_sure=is_sure)
+
+    find_in_talk(question, history, find)
+    return asked[-1]
+
+
+@pytest.mark.parametrize("is_sure", [False, True])
+@pytest.mark.parametrize("asked", ["Why?", "And then?", "What else do you remember?", "What was her name?"])
+def test_a_question_that_says_little_is_searched_for_with_the_one_before(asked: str, is_sure: bool) -> None:
+    assert searched(asked, BEFORE, is_sure=is_sure) == f"Where did your brother Tom work? {asked}"
+
+
+@pytest.mark.parametrize("asked", ["How many years did he carry the flour?", "Was there a lurcher in the pantry?"])
+def test_a_question_that_points_back_is_searched_for_by_itself_first(asked: str) -> None:
+    assert searched(asked, BEFORE, is_sure=True) == asked
+    assert searched(asked, BEFORE, is_sure=False) == f"Where did your brother Tom work? {asked}"
 
 
 @pytest.mark.parametrize("asked", ["Did you ever sail to Canada?", "您是哪一年结婚的，在哪儿办的酒席？"])
 def test_a_question_that_stands_by_itself_is_searched_for_alone(asked: str) -> None:
-    assert searched_for(asked, BEFORE) == asked
+    assert searched(asked, BEFORE, is_sure=False) == asked
 
 
 @pytest.mark.parametrize("asked", ["还有呢？", "他后来去了哪里？", "那时候谁跟您在一起？"])
 def test_a_chinese_question_leans_too(asked: str) -> None:
-    before = (Message(role="user", content="您弟弟在哪儿上班？"), Message(role="assistant", content="在磨坊。"))
-    assert searched_for(asked, before) == f"您弟弟在哪儿上班？ {asked}"
-    assert searched_for(asked, ()) == asked
+    assert searched(asked, ZH_BEFORE, is_sure=False) == f"您弟弟在哪儿上班？ {asked}"
+    assert searched(asked, (), is_sure=False) == asked
