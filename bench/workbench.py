@@ -18,6 +18,7 @@ from adapters.embedder import E5Embedder
 from adapters.engines import open_engines
 from adapters.entity_finder import OfflineEntityFinder
 from adapters.graphrag import GraphRagIndexer
+from adapters.packaged_gguf import readers
 from adapters.reranker import QueryLikelihoodReranker
 from config.config_loader import ConfigLoader
 from config.settings import Settings
@@ -49,8 +50,9 @@ def open_desk(sample: Sample, settings: Settings, *, overrides: Mapping[str, str
     language = sample.elder["language"]
     base, rerankers = config.get_current_model(language), config.get_rerankers()
     bases = BaseModelStore(llama_cpp_dir=settings.llama_cpp_dir)
-    for needed in (base, *rerankers.get(language, ())):
-        bases.prepare(needed, _quiet)
+    bases.prepare(base, _quiet)
+    for reader in rerankers.get(language, ()):
+        bases.prepare_to_read(reader, _quiet)
     finder, embedder = OfflineEntityFinder(), E5Embedder()
     nothing: Any = None
     return Desk(
@@ -73,7 +75,7 @@ def open_desk(sample: Sample, settings: Settings, *, overrides: Mapping[str, str
         finder=finder,
         embedder=embedder,
         index=MemoryIndex(embedder),
-        reranker=QueryLikelihoodReranker(rerankers, threads=settings.threads),
+        reranker=QueryLikelihoodReranker(readers(rerankers), threads=settings.threads),
         indexer=GraphRagIndexer(),
         trainer=SubprocessTrainer(llama_cpp_dir=settings.llama_cpp_dir),
         engine=open_engines(settings, config).preferring("llama_cpp"),

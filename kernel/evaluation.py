@@ -146,7 +146,7 @@ def evaluate(
             arm=arm, question=probe.question, answer=one.answer, is_right=is_able(probe, one.answer), key=one.key
         )
         for arm, some in ((ARMS[0], base_alone), (ARMS[2], alone))
-        for probe, one in zip(ability.probes, some[-len(ability.probes) :], strict=True)
+        for probe, one in zip(ability.probes, some[len(some) - len(ability.probes) :], strict=True)
     ]
     spoken = word_pairs(" ".join(memory.text for memory in memories.items))
     return Report(
