@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 
 from kernel.ids import AnswerId, MemoryId, answer_id, digest, memory_id
 from kernel.language import detect_language, sentences, weight
 
 LONGEST = 1200  #: characters of one memory; a longer answer becomes several
 PART = 290  #: of what one answer tells, in Latin letters; a Chinese character counts three
+EXCERPT = 520  #: of what a prompt shows of one memory, in the same; about 85 words
 TELLING = 20  #: characters from which the same answer is the same memory, whatever was asked
 
 # Kinds of personal data, the first that matches a stretch of text wins.
@@ -102,8 +104,19 @@ def parts(memory: Memory) -> list[Memory]:
         if told[-1] and is_full:
             told.append([])
         told[-1].append(sentence)
-    glue = "" if memory.language == "zh" else " "
-    return [replace(memory, answer=glue.join(part)) for part in told]
+    return [replace(memory, answer=_glue(memory).join(part)) for part in told]
+
+
+def excerpt(memory: Memory, about: int) -> Memory:
+    """What a prompt shows of a long memory: from the sentence before number `about` on, under the memory's id."""
+    told = sentences(memory.answer)[max(0, about - 1) :]
+    used = accumulate(weight(sentence) + 1 for sentence in told)
+    shown = [
+        sentence
+        for number, (sentence, whole) in enumerate(zip(told, used, strict=True))
+        if number < 2 or whole <= EXCERPT
+    ]
+    return replace(memory, answer=_glue(memory).join(shown))
 
 
 def beginning(memory: Memory, words: int) -> str:
@@ -125,6 +138,10 @@ def personal_data(text: str) -> tuple[str, ...]:
                 kinds.add(kind)
                 text = f"{text[: match.start()]} {text[match.end() :]}"
     return tuple(sorted(kinds))
+
+
+def _glue(memory: Memory) -> str:
+    return "" if memory.language == "zh" else " "
 
 
 def _cleaned(text: str) -> str:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
-from kernel.language import tokens
-from kernel.memory import Memories, Memory, parts
+from kernel.language import sentences, tokens, weight
+from kernel.memory import PART, Memories, Memory, excerpt
 
 if TYPE_CHECKING:
     from kernel.ports import Reranker, VectorIndex
@@ -125,14 +125,14 @@ class Retriever:
         return np.maximum(answers, both)
 
     def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
-        """The part that makes the question likeliest; unread, the one with most of its words."""
-        told = parts(memory)
-        if len(told) == 1:
+        """From about the sentence that makes the question likeliest; unread, the one with most of its words."""
+        if weight(memory.answer) <= PART:
             return memory
-        scores = np.array(self._read(heard, [part.answer for part in told]) if is_read else [])
+        told = sentences(memory.answer)
+        scores = np.array(self._read(heard, told) if is_read else [])
         if not len(scores):
-            scores = Bm25([tokens(part.answer) for part in told]).shares(tokens(heard))
-        return told[int(_best_first(scores)[0])]
+            scores = Bm25([tokens(sentence) for sentence in told]).shares(tokens(heard))
+        return excerpt(memory, int(_best_first(scores)[0]))
 
     def _scored(self, question: str) -> tuple[str, Scores]:
         """The question as the elder hears it, and each memory's score."""

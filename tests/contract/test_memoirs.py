@@ -8,7 +8,8 @@ from adapters.documents import read_upload
 from adapters.embedder import E5Embedder
 from config.settings import ROOT
 from kernel.ids import ElderId, TenantId
-from kernel.memory import collect_memories
+from kernel.language import weight
+from kernel.memory import EXCERPT, collect_memories
 from kernel.retrieval import Retriever
 from tests.fakes import MemoryIndex, Reads
 
@@ -33,18 +34,37 @@ def test_nine_chapters_of_four_passages_are_thirty_six_answers(answers, language
     assert all(one.answer in text for one in answers)
 
 
-def test_a_question_finds_its_passage_among_the_first_three(answers, language):
-    """Measured: 0.88 (en), 0.93 (zh) of the questions, which were written without knowing how retrieval works."""
+@pytest.fixture(scope="module")
+def retriever(answers, language):
     memories = collect_memories(answers, elder_name="H", language=language)
-    retriever = Retriever(
+    return Retriever(
         memories, index=MemoryIndex(E5Embedder()), reranker=Reads(), tenant=TenantId("t"), elder=ElderId(language)
     )
+
+
+@pytest.fixture(scope="module")
+def asked(language):
     rows = (MEMOIRS / language / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
-    asked = [json.loads(row) for row in rows]
-    whole = {memory.id: memory.text for memory in memories.items}
-    found = 0
-    for one in asked:
-        shown = " ".join(whole[memory.id] for memory in retriever.find(one["question"], 3)).casefold()
-        found += all(any(fact.casefold() in shown for fact in group) for group in one["expects"])
-    assert len(asked) == 40
+    assert len(rows) == 40
+    return [json.loads(row) for row in rows]
+
+
+def holds(texts, one):
+    told = " ".join(texts).casefold()
+    return all(any(fact.casefold() in told for fact in group) for group in one["expects"])
+
+
+def test_a_question_finds_its_passage_among_the_first_three(retriever, asked, language):
+    """Measured: 0.88 (en), 0.93 (zh) of the questions, which were written without knowing how retrieval works."""
+    whole = {memory.id: memory.text for memory in retriever.memories}
+    found = sum(holds([whole[memory.id] for memory in retriever.find(one["question"], 3)], one) for one in asked)
     assert found / len(asked) >= {"en": 0.85, "zh": 0.9}[language]
+
+
+def test_of_the_right_passage_what_is_shown_holds_the_answer(retriever, asked, language):
+    """Measured, unread: 0.86 (en), 0.95 (zh) of the questions whose passage is among the first three."""
+    whole = {memory.id: memory.text for memory in retriever.memories}
+    shown = [(one, retriever.find_unread(one["question"], 3).memories) for one in asked]
+    right = [(one, found) for one, found in shown if holds([whole[memory.id] for memory in found], one)]
+    assert sum(holds([memory.text for memory in found], one) for one, found in right) / len(right) >= 0.8
+    assert all(weight(memory.text) <= EXCERPT for _, found in shown for memory in found)
