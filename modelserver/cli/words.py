@@ -7,6 +7,7 @@ when LC_ALL, LC_MESSAGES or LANG begins with zh.
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -46,6 +47,7 @@ def typed_name() -> str:
     return str(started)
 
 
+@cache
 def read_sentences() -> dict[str, dict[str, str]]:
     """key -> language -> sentence."""
     sentences: dict[str, dict[str, str]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))

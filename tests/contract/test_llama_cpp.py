@@ -167,10 +167,13 @@ def test_nothing_is_written_to_the_standard_streams(engine: LlamaCppEngine, capf
     assert capfd.readouterr() == ("", "")
 
 
-def test_greedy_answers_are_those_of_chat_in_the_prompts_order(engine: LlamaCppEngine) -> None:
+def test_greedy_answers_are_those_of_chat_in_the_prompts_order(
+    engine: LlamaCppEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More prompts than are answered at once, and of different lengths. Where two tokens are all but equally likely
-    an answer may differ: chat begins from what the turn before left in the cache. Measured: 19 of 19."""
-    prompts = [ask(f"{'Well, ' * (number % 5)}count from {number} to {number + 3}.") for number in range(19)]
+    an answer may differ: chat begins from what the turn before left in the cache. Measured: 5 of 5, and 19 of 19."""
+    monkeypatch.setattr(greedy, "_SEATS", 2)
+    prompts = [ask(f"{'Well, ' * (number % 5)}count from {number} to {number + 3}.") for number in range(5)]
     done: list[tuple[int, int]] = []
 
     answers = greedy_answers(
@@ -182,15 +185,15 @@ def test_greedy_answers_are_those_of_chat_in_the_prompts_order(engine: LlamaCppE
     )
 
     chatted = ["".join(engine.chat(a_version(1), prompt, GREEDY)) for prompt in prompts]
-    assert sum(one == other for one, other in zip(answers, chatted, strict=True)) >= 16
-    assert done == [(count, 19) for count in range(1, 20)]
+    assert sum(one == other for one, other in zip(answers, chatted, strict=True)) >= 4
+    assert done == [(count, 5) for count in range(1, 6)]
     assert answers == greedy_answers(smollm2(), prompts, threads=1, max_tokens=4)
 
 
 def test_a_long_prompt_costs_seats_not_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts = [ask("Say: yes."), ask("Tell me. " * 60), ask("Say: no.")]
+    prompts = [ask("Say: yes."), ask("Tell me. " * 20), ask("Say: no.")]
     together = greedy_answers(smollm2(), prompts, threads=1, max_tokens=4)
-    monkeypatch.setattr(greedy, "_CACHED", 300)
+    monkeypatch.setattr(greedy, "_CACHED", 150)
     assert greedy_answers(smollm2(), prompts, threads=1, max_tokens=4) == together
 
 

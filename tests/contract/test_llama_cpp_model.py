@@ -31,7 +31,7 @@ def nothing(seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[LlamaCppModel]:
-    with closing(LlamaCppModel(smollm2(), threads=2, context_tokens=512)) as model:
+    with closing(LlamaCppModel(smollm2(), threads=1, context_tokens=512)) as model:
         yield model
 
 

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from adapters.documents import read_upload
-from adapters.embedder import E5Embedder
 from config.settings import ROOT
 from kernel.ids import ElderId, TenantId
 from kernel.language import weight
 from kernel.memory import EXCERPT, collect_memories
 from kernel.retrieval import Retriever
 from tests.fakes import MemoryIndex, Reads
+from tests.offline import EMBEDDER
 
 MEMOIRS = ROOT / "tests" / "memoirs"
 
@@ -38,7 +38,7 @@ def test_nine_chapters_of_four_passages_are_thirty_six_answers(answers, language
 def retriever(answers, language):
     memories = collect_memories(answers, elder_name="H", language=language)
     return Retriever(
-        memories, index=MemoryIndex(E5Embedder()), reranker=Reads(), tenant=TenantId("t"), elder=ElderId(language)
+        memories, index=MemoryIndex(EMBEDDER), reranker=Reads(), tenant=TenantId("t"), elder=ElderId(language)
     )
 
 
@@ -54,6 +54,7 @@ def holds(texts, one):
     return all(any(fact.casefold() in told for fact in group) for group in one["expects"])
 
 
+@pytest.mark.slow
 def test_a_question_finds_its_passage_among_the_first_three(retriever, asked, language):
     """Measured: 0.88 (en), 0.93 (zh) of the questions, which were written without knowing how retrieval works."""
     whole = {memory.id: memory.text for memory in retriever.memories}
@@ -61,6 +62,7 @@ def test_a_question_finds_its_passage_among_the_first_three(retriever, asked, la
     assert found / len(asked) >= {"en": 0.85, "zh": 0.9}[language]
 
 
+@pytest.mark.slow
 def test_of_the_right_passage_what_is_shown_holds_the_answer(retriever, asked, language):
     """Measured, unread: 0.86 (en), 0.95 (zh) of the questions whose passage is among the first three."""
     whole = {memory.id: memory.text for memory in retriever.memories}

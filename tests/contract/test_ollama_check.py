@@ -122,13 +122,23 @@ def test_a_look_that_is_broken_off_leaves_nothing(ollama: OllamaDouble, gguf: Pa
     assert ollama.state.models == {}
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "Everything needed is here"), ("zh", "所需的一切都已具备")])
+@pytest.mark.parametrize(
+    ("language", "said", "is_real"),
+    [("en", "Everything needed is here", True), ("zh", "所需的一切都已具备", False)],
+)
 def test_the_command_tries_the_packaged_model_for_real(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str, said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gguf: Path,
+    language: str,
+    said: str,
+    is_real: bool,
 ) -> None:
-    """SmolLM2 itself: made, rendered, chatted with and removed."""
-    with OllamaDouble() as ollama:
+    """SmolLM2 itself: made, rendered, chatted with and removed. The second language tells of one without weights."""
+    with OllamaDouble(answer=None if is_real else lambda prompt, options: PIECES) as ollama:
         monkeypatch.setattr("modelserver.cli.app.read_settings", lambda: Settings(OLLAMA_HOST=ollama.url))  # type: ignore[call-arg]
+        if not is_real:
+            monkeypatch.setattr("modelserver.cli.ollama_check._packaged", lambda: gguf)
         with pytest.raises(SystemExit) as end:
             main(["--lang", language, "doctor", "--ollama"])
 

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 from openai import OpenAI
 
-from adapters.embedder import E5Embedder
 from adapters.engines import Engines
 from adapters.llama_cpp import LlamaCppEngine
 from adapters.local_model import LocalModel
@@ -20,6 +19,7 @@ from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
 from kernel.version import ModelVersion
 from tests.engine_fixtures import smollm2
+from tests.offline import EMBEDDER
 from tests.unit.test_api import ELDER, House
 
 CONTEXT_TOKENS = 512
@@ -56,7 +56,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house, engine = House(folder), Watched(folder / "gguf")
     house.engine = engine
     object.__setattr__(house.services, "engine", Engines({"llama_cpp": engine}, name="llama_cpp"))
-    object.__setattr__(house.services, "embedder", E5Embedder())
+    object.__setattr__(house.services, "embedder", EMBEDDER)
     house.elder()
     version = replace(house.publish(), system_prompt=SYSTEM, language="en")
     house.services.versions.add(house.tenant, version)

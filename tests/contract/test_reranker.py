@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedder import E5Embedder
 from adapters.reranker import QueryLikelihoodReranker
 from kernel.ids import ElderId, TenantId
 from kernel.retrieval import Retriever
 from tests.elders import held_out, sample_memories
 from tests.engine_fixtures import smollm2
 from tests.fakes import MemoryIndex, Reads
+from tests.offline import EMBEDDER
 
 TEXTS = ["Our dog Bramble could open the pantry door.", "I worked in a bakery, up at four each morning.", "It rained."]
 
 
 @pytest.fixture(scope="module")
 def reranker() -> Iterator[QueryLikelihoodReranker]:
-    with closing(QueryLikelihoodReranker({"en": [smollm2()]}, threads=2)) as reranker:
+    with closing(QueryLikelihoodReranker({"en": [smollm2()]}, threads=1)) as reranker:
         yield reranker
 
 
@@ -51,7 +51,7 @@ def test_without_a_model_for_the_language_nothing_is_read(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_reading_finds_more_of_the_right_memories_first(reranker: QueryLikelihoodReranker) -> None:
-    memories, asked, index = sample_memories("en"), held_out("en"), MemoryIndex(E5Embedder())
+    memories, asked, index = sample_memories("en"), held_out("en"), MemoryIndex(EMBEDDER)
 
     def right(using: QueryLikelihoodReranker | Reads) -> int:
         retriever = Retriever(memories, index=index, reranker=using, tenant=TenantId("t"), elder=ElderId("e"))

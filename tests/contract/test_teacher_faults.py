@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from adapters.openai_model import OpenAiModel
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
@@ -24,10 +23,10 @@ from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes, write_notes
 from tests.elders import sample_memories
 from tests.memory_store import MemoryReplies
+from tests.offline import FINDER
 from tests.openai_double import KEY, MODEL, OpenAiDouble
 
 US, ELDER = TenantId("us"), ElderId("margaret")
-FINDER = OfflineEntityFinder()
 PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_teacher_prompts()
 FAULTS = ["garbage", "misfit", "500", "429", "cut", "empty", "refused", "length"]
 

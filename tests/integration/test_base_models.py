@@ -13,7 +13,8 @@ from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.errors import BaseModelMissing, Cancelled
 from kernel.recipe import BaseModel
-from tests.tiny_model import make_tiny_base, tiny_recipe
+from tests.tiny_model import make_tiny_base
+from tests.tiny_recipe import tiny_recipe
 
 STORE = BaseModelStore(llama_cpp_dir=ROOT / "vendor" / "llama.cpp")
 

@@ -13,7 +13,8 @@ from kernel.adapter import Adapter, MergedWeights
 from kernel.errors import ConversionMismatch
 from kernel.recipe import Recipe
 from kernel.sample import Message
-from tests.tiny_model import make_random_adapter, make_tiny_base, tiny_recipe
+from tests.tiny_model import make_random_adapter, make_tiny_base
+from tests.tiny_recipe import tiny_recipe
 from workers.trainer import SubprocessTrainer
 
 PROMPTS = [

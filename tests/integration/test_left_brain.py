@@ -26,7 +26,8 @@ from kernel.note import write_notes
 from kernel.pipeline import Desk, Queue, Stage
 from kernel.recipe import Recipe
 from tests.memory_store import MemoryJobs
-from tests.tiny_model import make_tiny_base, tiny_recipe
+from tests.tiny_model import make_tiny_base
+from tests.tiny_recipe import tiny_recipe
 from workers.lease import LeaseTerms
 from workers.runner import Runner
 from workers.trainer import SubprocessTrainer

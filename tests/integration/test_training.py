@@ -8,7 +8,8 @@ from kernel.errors import Cancelled
 from kernel.pair import Ask, Pairs, PreferencePair, Verdict
 from kernel.recipe import Recipe
 from kernel.sample import Message, Sample, Samples
-from tests.tiny_model import make_tiny_base, tiny_recipe
+from tests.tiny_model import make_tiny_base
+from tests.tiny_recipe import tiny_recipe
 from workers.programs.checkpoint import MARKER, last_whole
 from workers.programs.sft import cut_to_opening
 from workers.trainer import SubprocessTrainer

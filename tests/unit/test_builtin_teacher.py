@@ -4,19 +4,19 @@ import re
 
 import pytest
 
-from adapters.embedder import E5Embedder
-from adapters.entity_finder import OfflineEntityFinder
 from kernel.bio import write_bio
 from kernel.builtin_teacher import BIO_CHARACTERS, BuiltinTeacher
 from kernel.language import sentences
 from kernel.note import write_notes
 from kernel.topic import find_topics
 from tests.elders import sample_memories
+from tests.fakes import Letters
+from tests.offline import FINDER
 
 
 @pytest.fixture(scope="module")
 def teacher():
-    return BuiltinTeacher(OfflineEntityFinder())
+    return BuiltinTeacher(FINDER)
 
 
 @pytest.fixture(scope="module", params=["en", "zh"])
@@ -24,7 +24,7 @@ def life(request, teacher):
     """(memories, notes, topics, bio) of a sample elder."""
     memories = sample_memories(request.param)
     notes = write_notes(memories, teacher=teacher)
-    topics = find_topics(notes, teacher=teacher, embedder=E5Embedder())
+    topics = find_topics(notes, teacher=teacher, embedder=Letters())
     return memories, notes, topics, write_bio(memories, notes, topics, teacher=teacher)
 
 
@@ -79,7 +79,7 @@ def test_a_shade_shows_its_evidence(life):
 
 def test_the_same_notes_give_the_same_topics(life, teacher):
     _, notes, topics, _ = life
-    assert find_topics(notes, teacher=teacher, embedder=E5Embedder()) == topics
+    assert find_topics(notes, teacher=teacher, embedder=Letters()) == topics
 
 
 def test_the_biography_is_the_elders_own_sentences(life):
@@ -109,7 +109,7 @@ def test_a_life_with_nothing_told_has_an_empty_biography(teacher):
 
     memories = collect_memories([], elder_name="Margaret", language="en")
     notes = write_notes(memories, teacher=teacher)
-    topics = find_topics(notes, teacher=teacher, embedder=E5Embedder())
+    topics = find_topics(notes, teacher=teacher, embedder=Letters())
     bio = write_bio(memories, notes, topics, teacher=teacher)
     assert bio.first_person == "I am Margaret."
     assert bio.memory_ids == ()

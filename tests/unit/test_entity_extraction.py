@@ -3,16 +3,15 @@
 import jsonschema
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from kernel.entity_extraction import EXTRACTION, Found, Reading, Tie, believed, read_notes
 from kernel.errors import TeacherGarbled, TeacherRefused
 from kernel.graph import EntityType
 from kernel.ids import MemoryId
 from kernel.language_model import Task
 from kernel.note import Note, Notes
+from tests.offline import FINDER
 from tests.unit.test_llm_teacher import Model, teacher
 
-FINDER = OfflineEntityFinder()
 BOAT = "Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934, and she was painted blue."
 MILL = "一九五二年我爹陈长根撑着竹筏，把茶叶运到百官镇去卖。我娘在家里绣花。"
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
@@ -30,9 +29,9 @@ from kernel.llm_teacher import note_task
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.note import Notes, write_notes
 from tests.memory_store import MemoryGoldenSets
+from tests.offline import FINDER
 
 US, ELDER = TenantId("us"), ElderId("rose")
-FINDER = OfflineEntityFinder()
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 WORDS = CONFIG.get_extraction_words()
 PLACES = (

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.admission import admits_not_remembering
@@ -35,10 +34,10 @@ from kernel.retrieval import Found
 from kernel.sample import Sample, Samples
 from kernel.topic import Topic, Topics
 from kernel.wording import Wording, wording_of
+from tests.offline import FINDER
 
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 PROMPTS = CONFIG.get_prompts()
-FINDER = OfflineEntityFinder()
 TEACHER = BuiltinTeacher(FINDER)
 BIGGER = CONFIG.get_recipe(CONFIG.get_base_model("qwen2.5-7b-instruct"), threads=1).samples
 COUNTS = replace(BIGGER, recall=6, recall_whole=2, grounded=3, grounded_whole=2)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from kernel.grounding import unsupported
+from tests.offline import FINDER
 
-FINDER = OfflineEntityFinder()
 EN = "Anna built the Kittiwake at Cley in 1934, with her cousin Arthur Whitcombe."
 ZH = "我一九三八年生在苏州，家里有三个孩子。"
 

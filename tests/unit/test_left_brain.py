@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.adapter import Gguf
@@ -28,12 +27,12 @@ from kernel.memory import Answer, collect_memories
 from kernel.note import write_notes
 from kernel.sample import Message
 from tests.memory_store import MemoryElders, MemoryReplies
-from tests.tiny_model import tiny_recipe
+from tests.offline import FINDER
+from tests.tiny_recipe import tiny_recipe
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-FINDER = OfflineEntityFinder()
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 BOAT = Extract(title="The boat", summary="She was blue.", people=("Edwin", "Elias"), places=("Cley",))
 NOTHING = Extract()

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.builtin_teacher import BuiltinTeacher
@@ -25,10 +24,10 @@ from kernel.quote import Quote, quote_training
 from kernel.removal import take_back_answer
 from kernel.topic import Topics
 from tests.memory_store import MemoryElders, MemoryReplies, word_stores
+from tests.offline import FINDER
 from workers.teachers import Teachers
 
 US, ELDER = TenantId("us"), ElderId("margaret")
-FINDER = OfflineEntityFinder()
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONSENT = Consent(by="Margaret", at=NOON)
 PROMPTS = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={}).get_teacher_prompts()

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from adapters.embedder import E5Embedder
 from kernel.ids import ElderId, TenantId
 from kernel.language import weight
 from kernel.memory import EXCERPT, Answer, collect_memories
 from kernel.retrieval import Bm25, Retriever
 from tests.elders import held_out, sample_memories
-from tests.fakes import MemoryIndex, Reads
+from tests.fakes import Letters, MemoryIndex, Reads
+from tests.offline import EMBEDDER
 
 TENANT, ELDER = TenantId("hale"), ElderId("margaret")
 
@@ -22,7 +22,13 @@ def language(request):
 
 @pytest.fixture(scope="module")
 def index():
-    return MemoryIndex(E5Embedder())
+    return MemoryIndex(EMBEDDER)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Where it does not matter how near things are."""
+    return MemoryIndex(Letters())
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,7 @@ def retriever(language, index):
     return Retriever(sample_memories(language), index=index, reranker=Reads(), tenant=TENANT, elder=ElderId(language))
 
 
+@pytest.mark.slow
 def test_a_question_never_seen_finds_its_memory_among_the_first_three(retriever, language):
     """Measured: 0.988 in both languages; BM25 alone 0.94; vectors without the readings 0.96-0.98."""
     asked = held_out(language)
@@ -37,16 +44,21 @@ def test_a_question_never_seen_finds_its_memory_among_the_first_three(retriever,
     assert found / len(asked) >= {"en": 0.97, "zh": 0.95}[language]
 
 
+@pytest.mark.slow
 def test_a_memorys_own_question_finds_it_first(retriever, language):
     for memory in sample_memories(language).items:
         assert retriever.find(memory.question, 1) == [memory]
 
 
-def test_no_more_are_found_than_were_asked_for(retriever):
+def test_no_more_are_found_than_were_asked_for(plain, language):
+    retriever = Retriever(
+        sample_memories(language), index=plain, reranker=Reads(), tenant=TENANT, elder=ElderId(language)
+    )
     found = [len(retriever.find_unread("boat 船", limit).memories) for limit in (0, 1, 5, 100)]
     assert found == [0, 1, 5, 42]
 
 
+@pytest.mark.slow
 def test_a_memory_that_stands_out_is_found_alone_and_is_the_right_one(retriever, language):
     """Measured: 0.74 of the held-out questions in English and 0.76 in Chinese, and the right one for each."""
     asked = held_out(language)
@@ -55,13 +67,13 @@ def test_a_memory_that_stands_out_is_found_alone_and_is_the_right_one(retriever,
     assert sum(found.id == one.memory for one, found in alone) >= 0.95 * len(alone)
 
 
-def test_the_index_is_synced_once(index):
+def test_the_index_is_synced_once(plain):
     memories = sample_memories("en")
-    retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ELDER)
-    before = index.embeds
+    retriever = Retriever(memories, index=plain, reranker=Reads(), tenant=TENANT, elder=ELDER)
+    before = plain.embeds
     retriever.find("boat", 1)
     retriever.find("school", 1)
-    assert index.embeds - before == 3 * len(memories.items)
+    assert plain.embeds - before == 3 * len(memories.items)
 
 
 def test_an_index_that_was_changed_or_lost_behind_its_back_is_made_again(index):
@@ -122,6 +134,7 @@ def test_a_memory_that_reading_makes_sure_of_is_found_alone(index):
     assert len(read.find("Father's boat?", 3)) == 3
 
 
+@pytest.mark.slow
 def test_what_stands_out_is_not_alone_after_reading_says_that_it_does_not_fit(index, language):
     memories = sample_memories(language)
     memory = memories.items[0]
@@ -156,20 +169,20 @@ def test_of_a_long_memory_what_was_asked_about_is_shown_under_its_id(index):
     assert unread.id == whole.id and unread.answer.startswith("My brother walked") and "tunnel" in unread.answer
 
 
-def test_three_are_read_however_few_are_shown_and_no_more_however_many(index):
+def test_three_are_read_however_few_are_shown_and_no_more_however_many(index, plain):
     for limit in (1, 2, 3):
         read, reranker = over_the_sea(index, f"few-{limit}", swam=0.1)
         assert len(read.find("Father's boat?", limit)) == limit
         assert reranker.texts == 3
     reranker = Reads(boat=-30.0)
-    read = Retriever(sample_memories("en"), index=index, reranker=reranker, tenant=TENANT, elder=ElderId("many"))
+    read = Retriever(sample_memories("en"), index=plain, reranker=reranker, tenant=TENANT, elder=ElderId("many"))
     assert len({found.id for found in read.find("boat", 30)}) == 30
     assert reranker.texts == 3
 
 
-def test_nothing_is_read_for_samples(index, language):
+def test_nothing_is_read_for_samples(plain, language):
     reranker = Reads(a=1.0)
-    read = Retriever(sample_memories(language), index=index, reranker=reranker, tenant=TENANT, elder=ElderId(language))
+    read = Retriever(sample_memories(language), index=plain, reranker=reranker, tenant=TENANT, elder=ElderId(language))
     read.find_unread("boat 船", 3)
     assert reranker.texts == 0
 

@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from kernel.evaluation import Probe
 from kernel.held_out import HeldOut
 from kernel.memory import Answer, Memories, collect_memories
 from kernel.sample import Fault, Message, Sample
 from kernel.sample_filter import LONGEST, MOST_EXAMPLES, SampleFilter
 from tests.elders import sample_memories
+from tests.offline import FINDER
 
-FINDER = OfflineEntityFinder()
 NOBODYS = HeldOut([])
 BOAT = "Father's boat was the Kittiwake. Uncle Elias built her at Cley in 1934."
 TOLD = {

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from adapters.entity_finder import OfflineEntityFinder
 from config.config_loader import ConfigLoader
 from config.settings import ROOT
 from kernel.admission import admits_not_remembering
@@ -25,10 +24,10 @@ from kernel.question import Questions
 from kernel.retrieval import Found
 from kernel.sample import Samples
 from kernel.topic import Topics
+from tests.offline import FINDER
 
 CONFIG = ConfigLoader(ROOT / "config" / "training_config.yaml", model_dir=ROOT, environ={})
 PROMPTS = CONFIG.get_prompts()
-FINDER = OfflineEntityFinder()
 
 
 @dataclass
