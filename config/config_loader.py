@@ -129,6 +129,7 @@ class ConfigLoader:
                 dialogues=float(samples["dialogues"]),
                 context=float(samples["context"]),
                 diversity=float(samples["diversity"]),
+                small_talk=int(samples["small_talk"]),
                 life=int(samples["life"]),
                 reasoned_share=float(samples["reasoned_share"]),
             ),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kernel.retrieval import Retriever
     from kernel.topic import Topics
 
+_SMALL_TALK = ("self_qa", "small_talk")  #: a few sentences, the same for every elder
 _ALONE = 0.8  #: of the questions with an answer that retrieval is sure of
 _NOT_FIRST = 1 / 3
 _SUBJECT = 12  #: characters of a memory that no keyword names
@@ -94,6 +95,7 @@ def make_samples(
     drafted.sort(key=lambda one: one[0].is_opening)  # of two copies the one that is learnt whole is kept
     checked = SampleFilter(memories, held_out=held_out, finder=finder)
     samples = [sample for sample, said in drafted if checked.passes(sample, said)]
+    samples += [one for one in samples if one.kind in _SMALL_TALK] * (counts.small_talk - 1)
     rng.shuffle(samples)
     return Samples(items=tuple(samples), dropped=checked.dropped)
 

@@ -20,6 +20,7 @@ class SampleCounts:
     dialogues: float  #: a memory: questions that lean on the one before
     context: float  #: a memory: needs of the family, each with the critique of an expert's answer
     diversity: float  #: a memory: opinions and feelings, whole communities, what is not told of somebody; each
+    small_talk: int  #: times that each greeting, and each question who the elder is, is learnt
     life: int  #: ways in which the whole life is asked for
     reasoned_share: float  #: of all that is learnt whole, learnt step by step as well
 

@@ -31,6 +31,7 @@ def tiny_recipe(folder: Path) -> Recipe:
             dialogues=0.5,
             context=0.5,
             diversity=0.5,
+            small_talk=1,
             life=1,
             reasoned_share=0.1,
         ),

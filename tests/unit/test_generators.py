@@ -321,6 +321,14 @@ def test_more_of_the_later_kinds_leaves_the_first_ones_as_they_were(life: Life) 
     assert kept(life.samples(**off)) == kept(life.samples(**off | {"dialogues": 2, "context": 1, "life": 4}))
 
 
+def test_greetings_are_learnt_as_often_as_was_asked(life: Life) -> None:
+    once, often = (
+        [repr(one) for kind in ("small_talk", "self_qa") for one in of(life.samples(small_talk=times), kind)]
+        for times in (1, 6)
+    )
+    assert len(set(once)) == len(once) and sorted(often) == sorted(once * 6)
+
+
 def test_an_elder_with_one_bare_memory_can_be_taught() -> None:
     one = Life("en")
     one.memories = replace(one.memories, items=(replace(one.memories.items[0], question="", answer="We sang."),))
