@@ -1,9 +1,19 @@
 """Ports: one that is free now. Somebody else may take it before it is used; then `up` says so."""
 
+import random
 import socket
+
+_OURS = range(20_000, 32_768)  #: below those that Linux gives to whoever connects (ip_local_port_range): before a part
+#: has started, a connection of another part would take one of them
+_TRIES = 100
 
 
 def free_port(host: str = "127.0.0.1") -> int:
+    """Raises OSError when none can be found."""
+    for _ in range(_TRIES):
+        port = random.SystemRandom().choice(_OURS)
+        if _is_free(host, port):
+            return port
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

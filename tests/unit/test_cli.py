@@ -21,6 +21,7 @@ from modelserver.cli import app, commands, demo, family, training
 from modelserver.cli.account import Account, find_account, keep_account, kept_account
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
+from modelserver.cli.port import free_port
 from modelserver.cli.stack import settings_environment
 from modelserver.cli.tables import facts
 from modelserver.cli.words import CliError, Words, choose_language, read_sentences
@@ -853,3 +854,8 @@ def test_an_unknown_key_of_words_is_a_programmers_error() -> None:
     with pytest.raises(KeyError):
         Words("en")("no.such")
     assert isinstance(CliError("api.down", url="x"), Exception)
+
+
+def test_a_port_for_a_part_is_none_that_a_connection_of_another_could_take() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    assert all(free_port() < first for _ in range(50))
