@@ -81,6 +81,13 @@ def test_a_probe_without_expectations_is_unanswerable() -> None:
         read_probes(_lines({"question": "a", "expects": ["x"]}))
 
 
+@pytest.mark.parametrize("expects", [[["a" * 1_000]], [["a"]] * 200, [["\ud800"]]])
+def test_what_is_expected_is_kept_with_all_other_questions_or_its_line_is_named(expects: list[list[str]]) -> None:
+    with pytest.raises(BadLine) as refused:
+        read_probes(_lines({"question": "q"}, json.dumps({"question": "q", "expects": expects})))
+    assert refused.value.details["line"] == 2 and "“expects”" in refused.value.message("zh")
+
+
 def test_an_empty_file_is_said_to_be_empty() -> None:
     with pytest.raises(BadInput, match="empty"):
         read_answers(b"\n", max_answer_bytes=LIMIT)
