@@ -34,7 +34,7 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
 def make_answer(
     question: str, answer: str, *, max_answer_bytes: int, line: int = 0, told_at: datetime | None = None
 ) -> Answer:
-    """Raises TooLarge, or BadInput when the answer is empty or not text."""
+    """Raises TooLarge, or BadInput when the answer has no words or is not text."""
     where = f" on line {line}" if line else ""
     if has_surrogate(question + answer):
         raise BadInput(reason=f"The answer{where} holds half a character: save the file as UTF-8.")
@@ -42,8 +42,8 @@ def make_answer(
         raise TooLarge(what=f"The answer{where}", limit=f"{max_answer_bytes // 1000} kB")
     if len(question) > MAX_QUESTION:
         raise TooLarge(what=f"The question{where}", limit=f"{MAX_QUESTION} characters")
-    if not answer.strip():
-        raise BadInput(reason="The answer is empty. Write what the elder said.")
+    if not has_words(answer):
+        raise BadInput(reason=f"The answer{where} holds no words: write what the elder said.")
     return Answer(question=question.strip(), answer=answer.strip(), told_at=told_at)
 
 
@@ -106,6 +106,11 @@ def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -
     if name == "question" and len(value) > MAX_QUESTION:
         raise BadLine(line=number, reason=f"'{name}' is longer than {MAX_QUESTION} characters")
     return value
+
+
+def has_words(text: str) -> bool:
+    """A letter, a character or a digit at least: signs, pictures and what cannot be seen tell nothing."""
+    return any(map(str.isalnum, text))
 
 
 def has_surrogate(text: str) -> bool:
