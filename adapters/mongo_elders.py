@@ -54,7 +54,7 @@ class MongoElders:
         if not answers:
             return 0
         with translated():
-            first = self._reserve_places(tenant, elder, len(answers))
+            owner, first = self._reserve_places(tenant, elder, len(answers))
             rows = [
                 of_tenant(tenant)
                 | {"elderId": elder, "digest": digest(one.question, one.answer), "order": first + place}
@@ -62,18 +62,31 @@ class MongoElders:
                 for place, one in enumerate(answers)
             ]
             try:
-                return len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
+                added = len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
             except BulkWriteError as error:
                 if any(one["code"] != 11000 for one in error.details["writeErrors"]):
                     raise
-                return int(error.details["nInserted"])
+                added = int(error.details["nInserted"])
+            if self._staying(tenant, elder) != owner:
+                mine = {"_id": {"$in": [row["_id"] for row in rows]}}
+                self._database.answers.delete_many(of_tenant(tenant) | mine)
+                raise ElderNotFound(elder=elder)
+        return added
 
-    def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> int:
-        """The first of `count` places in the order: two uploads at once do not mix. Places are never given twice."""
+    def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> tuple[object, int]:
+        """The elder's record, and the first of `count` places in the order: two uploads at once do not mix. Places are
+        never given twice."""
         row = self._database.elders.find_one_and_update(
-            of_tenant(tenant) | {"id": elder}, {"$inc": {"places": count}}, projection={"places": True}
+            _staying(tenant, elder), {"$inc": {"places": count}}, projection={"places": True}
         )
-        return int((row or {}).get("places", 0))
+        if row is None:
+            raise ElderNotFound(elder=elder)
+        return row["_id"], int(row.get("places", 0))
+
+    def _staying(self, tenant: TenantId, elder: ElderId) -> object:
+        """The id of the elder's record: an elder who is added again has another. None where the elder is leaving."""
+        row = self._database.elders.find_one(_staying(tenant, elder), projection={"_id": True})
+        return row and row["_id"]
 
     def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
         with translated():
@@ -102,7 +115,9 @@ class MongoElders:
             self._database.answers.delete_one(mine | {"digest": digest(found.question, found.answer)})
 
     def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        """The mark first: who comes after it keeps nothing, and what came before it is removed here."""
         with translated():
+            self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": {"is_leaving": True}})
             self._database.probes.delete_many(of_tenant(tenant) | {"elder": elder})
             return self._database.answers.delete_many(of_tenant(tenant) | {"elderId": elder}).deleted_count
 
@@ -112,14 +127,21 @@ class MongoElders:
             self._database.elders.delete_one(of_tenant(tenant) | {"id": elder})
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
+        mine = of_tenant(tenant) | {"elder": elder}
         with translated():
-            self._database.probes.replace_one(
-                of_tenant(tenant) | {"elder": elder},
-                of_tenant(tenant) | {"elder": elder, "items": [asdict(probe) for probe in probes]},
-                upsert=True,
-            )
+            owner = self._staying(tenant, elder)
+            if owner is None:
+                raise ElderNotFound(elder=elder)
+            self._database.probes.replace_one(mine, mine | {"items": [asdict(probe) for probe in probes]}, upsert=True)
+            if self._staying(tenant, elder) != owner:
+                self._database.probes.delete_many(mine)
+                raise ElderNotFound(elder=elder)
 
     def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]:
         with translated():
             row = self._database.probes.find_one(of_tenant(tenant) | {"elder": elder})
         return [decode(Probe, item) for item in row["items"]] if row else []
+
+
+def _staying(tenant: TenantId, elder: ElderId) -> Document:
+    return of_tenant(tenant) | {"id": elder, "is_leaving": {"$ne": True}}

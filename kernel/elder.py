@@ -39,3 +39,4 @@ class Elder:
     created_at: datetime
     engine: str = ""  #: which serves what is trained from now on; "" for the configured one
     consent: Consent | None = None  #: None: not given, or withdrawn
+    is_leaving: bool = False  #: the removal has begun: nothing more is kept of them

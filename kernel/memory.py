@@ -16,9 +16,10 @@ PART = 290  #: of what one answer tells, in Latin letters; a Chinese character c
 EXCERPT = 520  #: of what a prompt shows of one memory, in the same; about 85 words
 TELLING = 20  #: characters from which the same answer is the same memory, whatever was asked
 
-# Kinds of personal data, the first that matches a stretch of text wins.
+# Kinds of personal data, the first that matches a stretch of text wins. Each tries a bounded stretch from every
+# character: the time is that of reading, whatever the text.
 _PERSONAL = {
-    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "email": re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]+)+"),
     "id_number": re.compile(r"(?<!\d)[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?!\d)"),
     "bank_card": re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)"),
     "phone": re.compile(
@@ -133,10 +134,10 @@ def personal_data(text: str) -> tuple[str, ...]:
     """Kinds of personal data in the text, sorted: "bank_card", "email", "id_number", "phone"."""
     kinds: set[str] = set()
     for kind, pattern in _PERSONAL.items():
-        for match in reversed(list(pattern.finditer(text))):
-            if kind != "bank_card" or _is_card(match.group()):
-                kinds.add(kind)
-                text = f"{text[: match.start()]} {text[match.end() :]}"
+        left = pattern.sub(_left_of_number if kind == "bank_card" else " ", text)
+        if left != text:
+            kinds.add(kind)
+            text = left
     return tuple(sorted(kinds))
 
 
@@ -185,6 +186,10 @@ def _majority(items: Sequence[Memory], fallback: str) -> str:
     if not counted or (len(counted) == 2 and counted[0][1] == counted[1][1]):
         return fallback
     return counted[0][0]
+
+
+def _left_of_number(match: re.Match[str]) -> str:
+    return " " if _is_card(match.group()) else match.group()
 
 
 def _is_card(text: str) -> bool:

@@ -75,7 +75,10 @@ class Elders(Protocol):
         """Empty for the configured one. Raises ElderNotFound."""
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
-        """All or none; the same question and answer again is not added. Returns how many were new."""
+        """All or none; the same question and answer again is not added. Returns how many were new.
+
+        Raises ElderNotFound where the elder is leaving, or leaves meanwhile; then none is kept.
+        """
 
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
         """In the order they were told."""
@@ -85,7 +88,7 @@ class Elders(Protocol):
         """Raises AnswerNotFound."""
 
     def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
-        """Every answer and held-out question. Returns how many answers."""
+        """Every answer and held-out question; from here on the elder is leaving. Returns how many answers."""
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         """The elder's own record; words that are still there go first. One that is gone is deleted already."""
@@ -94,7 +97,7 @@ class Elders(Protocol):
         """Another one whenever the answers are others: what was made from them under this mark is still right."""
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
-        """Held-out questions, replacing those before."""
+        """Held-out questions, replacing those before. Raises ElderNotFound as `add_answers`."""
 
     def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]: ...
 

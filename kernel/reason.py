@@ -24,7 +24,7 @@ _CHINESE = {
     "'approved' must be true or false": "“approved”只能是 true 或 false",
     "'output' has other fields than it was sent out with": "“output”的字段与导出时不一致",
     "The file is empty: put one answer on each line.{rest}": "文件是空的：每行写一条回答。",
-    "The answer is empty. Write what the elder said.{rest}": "回答是空的，请写下老人说的话。",
+    "{what} holds no words: write what the elder said.": "{what}里没有文字：请写下老人说的话。",
     "{what} holds half a character: save the file as UTF-8.": "{what}里有不完整的字符：请把文件存为 UTF-8。",
     "A correction goes with a thumb down.": "只有认为回答不好时才能附上更正。",
     "There is no correction to remember.": "没有可以记下来的更正。",

@@ -1,14 +1,18 @@
 """Removal: an elder goes, with everything that was made of their words.
 
 Every step may be done again, and what names the rest goes last: a removal that was cut off is asked for again and
-goes on. Of an elder the words go first: without them no training can begin meanwhile.
+goes on. Of an elder the words go first: without them no training can begin meanwhile. From then on the elder is
+leaving, and who keeps something of theirs asks `is_gone` after it, and takes it away again: a removal that had passed
+that store did not see it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from kernel.conversation import turns_of
-from kernel.errors import AnswerNotFound, BadInput
+from kernel.elder import Elder
+from kernel.errors import AnswerNotFound, BadInput, ElderNotFound
 from kernel.evidence import quotation_of
 from kernel.feedback import rests_on
 from kernel.ids import AnswerId, ElderId, TenantId
@@ -69,6 +73,15 @@ def _may_hold(content: bytes, answer: AnswerId) -> bool:
         return answer in [one.id for one in read_answers(content, max_answer_bytes=len(content))]
     except BadInput:
         return True
+
+
+def is_gone(tenant: TenantId, elder: Elder, elders: Elders) -> bool:
+    """Whether the elder was removed since the record was read, or is being removed; another of that id is another."""
+    try:
+        now = elders.get(tenant, elder.id)
+    except ElderNotFound:
+        return True
+    return now.is_leaving or abs(now.created_at - elder.created_at) >= timedelta(milliseconds=1)  # as stores keep it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from kernel.memory import Answer
 
 MAX_QUESTION = 2_000  #: characters; it stands before every piece of a long answer
 MAX_PROBES = 1_000
+MAX_EXPECTS = 1_000  #: characters of one line's, as JSON: all questions are one document of at most 16 MB
 
 
 def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
@@ -33,7 +34,7 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
 def make_answer(
     question: str, answer: str, *, max_answer_bytes: int, line: int = 0, told_at: datetime | None = None
 ) -> Answer:
-    """Raises TooLarge, or BadInput when the answer is empty or not text."""
+    """Raises TooLarge, or BadInput when the answer has no words or is not text."""
     where = f" on line {line}" if line else ""
     if has_surrogate(question + answer):
         raise BadInput(reason=f"The answer{where} holds half a character: save the file as UTF-8.")
@@ -41,8 +42,8 @@ def make_answer(
         raise TooLarge(what=f"The answer{where}", limit=f"{max_answer_bytes // 1000} kB")
     if len(question) > MAX_QUESTION:
         raise TooLarge(what=f"The question{where}", limit=f"{MAX_QUESTION} characters")
-    if not answer.strip():
-        raise BadInput(reason="The answer is empty. Write what the elder said.")
+    if not has_words(answer):
+        raise BadInput(reason=f"The answer{where} holds no words: write what the elder said.")
     return Answer(question=question.strip(), answer=answer.strip(), told_at=told_at)
 
 
@@ -107,6 +108,11 @@ def _text(row: dict[str, Any], name: str, number: int, *, empty: bool = False) -
     return value
 
 
+def has_words(text: str) -> bool:
+    """A letter, a character or a digit at least: signs, pictures and what cannot be seen tell nothing."""
+    return any(map(str.isalnum, text))
+
+
 def has_surrogate(text: str) -> bool:
     """Half of a pair, which JSON may write and UTF-8 cannot."""
     return any("\ud800" <= character <= "\udfff" for character in text)
@@ -118,4 +124,9 @@ def _groups(value: Any, number: int) -> tuple[tuple[str, ...], ...]:
     )
     if not is_right:
         raise BadLine(line=number, reason="'expects' must be a list of lists of texts")
+    written = json.dumps(value, ensure_ascii=False)
+    if len(written) > MAX_EXPECTS:
+        raise BadLine(line=number, reason=f"'expects' is longer than {MAX_EXPECTS} characters")
+    if has_surrogate(written):
+        raise BadLine(line=number, reason="'expects' holds half a character")
     return tuple(tuple(group) for group in value)

@@ -7,11 +7,12 @@ import structlog
 
 from kernel import errors
 from kernel.elder import Elder
-from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
+from kernel.errors import ConsentMissing, ElderNotFound, HeirloomError, QueueUnavailable, TooFewMemories
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Brain, Job, JobStatus, Step
 from kernel.left_brain_pipeline import PIPELINES
 from kernel.memory import Answer, collect_memories
+from kernel.removal import is_gone
 from modelserver.services import Services
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ def start_training(
 ) -> tuple[Job, bool]:
     """The job, and whether a worker was told of it; if not, the sweep tells one later.
 
-    Raises TooFewMemories, ConsentMissing, JobRunning.
+    Raises TooFewMemories, ConsentMissing, JobRunning, ElderNotFound where the elder is removed meanwhile.
     """
     check_training(services, tenant, elder, services.elders.answers(tenant, elder.id), brain=brain)
     now = services.clock()
@@ -49,6 +50,9 @@ def start_training(
         metadata=dict(metadata or {}),
     )
     services.jobs.add(tenant, job)
+    if is_gone(tenant, elder, services.elders):
+        services.jobs.delete(tenant, elder.id)
+        raise ElderNotFound(elder=elder.id)
     services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
     try:
         services.doorbell.ring(tenant, job.id, PIPELINES[brain][0].queue)

@@ -11,6 +11,7 @@ _CHINESE = {
     "string_type": "应为文字",
     "string_too_short": "至少要有 {min_length} 个字",
     "string_too_long": "最多 {max_length} 个字",
+    "unseen": "应为看得见的名字，不能有空字符（NUL）",
     "list_type": "应为列表",
     "too_long": "最多 {max_length} 项",
     "model_attributes_type": "应为 JSON 对象",

@@ -82,6 +82,7 @@ class MemoryElders:
         return [one for (owner, _), one in self._elders.items() if owner == tenant]
 
     def add_answers(self, tenant: TenantId, elder: ElderId, answers: Sequence[Answer]) -> int:
+        owner = self._staying(tenant, elder)
         held = self._answers.setdefault((tenant, elder), [])
         known = {(one.question, one.answer) for one in held}
         before = len(held)
@@ -89,6 +90,8 @@ class MemoryElders:
             if (one.question, one.answer) not in known:
                 known.add((one.question, one.answer))
                 held.append(one)
+        if self._staying(tenant, elder) is not owner:
+            raise ElderNotFound(elder=elder)
         return len(held) - before
 
     def answers(self, tenant: TenantId, elder: ElderId) -> list[Answer]:
@@ -104,6 +107,8 @@ class MemoryElders:
         held[:] = [one for one in held if one.id != answer]
 
     def remove_words(self, tenant: TenantId, elder: ElderId) -> int:
+        if known := self._elders.get((tenant, elder)):
+            self._elders[tenant, elder] = replace(known, is_leaving=True)
         self._probes.pop((tenant, elder), None)
         return len(self._answers.pop((tenant, elder), []))
 
@@ -115,10 +120,20 @@ class MemoryElders:
         return repr(self._answers.get((tenant, elder), []))
 
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
-        self._probes[tenant, elder] = list(probes)
+        owner = self._staying(tenant, elder)
+        said = list(probes)
+        if self._staying(tenant, elder) is not owner:
+            raise ElderNotFound(elder=elder)
+        self._probes[tenant, elder] = said
 
     def probes(self, tenant: TenantId, elder: ElderId) -> list[Probe]:
         return list(self._probes.get((tenant, elder), []))
+
+    def _staying(self, tenant: TenantId, elder: ElderId) -> Elder:
+        found = self.get(tenant, elder)
+        if found.is_leaving:
+            raise ElderNotFound(elder=elder)
+        return found
 
 
 class MemoryJobs:

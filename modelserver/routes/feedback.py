@@ -1,16 +1,19 @@
 """Feedback: thumbs and corrections, which the next training learns from and every later version is asked again."""
 
 import json
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from kernel.errors import BadInput
+from kernel.errors import BadInput, ElderNotFound, FeedbackNotFound
 from kernel.feedback import Feedback, not_held_by_memories
 from kernel.ids import AnswerId, ElderId, FeedbackId, MemoryId, TenantId, elder_id
 from kernel.memory import personal_data
+from kernel.removal import is_gone
 from kernel.upload import make_answer
 from modelserver.auth import Family, Provided
+from modelserver.schemas.body import Offset
 from modelserver.schemas.feedback import FeedbackDeleted, FeedbackGiven, FeedbackOut, FeedbacksOut, NewFeedback
 from modelserver.services import Services, memories_of
 
@@ -28,7 +31,8 @@ def give_feedback(said: NewFeedback, services: Provided, tenant: Family) -> Feed
         raise BadInput(reason="A correction goes with a thumb down.")
     if said.remember and not said.correction:
         raise BadInput(reason="There is no correction to remember.")
-    elder = services.elders.get(tenant, elder_id(said.elder_id)).id
+    known = services.elders.get(tenant, elder_id(said.elder_id))
+    elder = known.id
     answer = _remember(services, tenant, elder, said) if said.remember else None
     feedback = Feedback(
         member=said.member,
@@ -42,6 +46,10 @@ def give_feedback(said: NewFeedback, services: Provided, tenant: Family) -> Feed
         given_at=services.clock(),
     )
     services.feedbacks.put(tenant, elder, feedback)
+    if is_gone(tenant, known, services.elders):
+        with suppress(FeedbackNotFound):
+            services.feedbacks.remove(tenant, elder, feedback.id)
+        raise ElderNotFound(elder=elder)
     return FeedbackGiven(**feedback_out(elder, feedback).model_dump(), answer_id=answer)
 
 
@@ -51,7 +59,7 @@ def list_feedback(
     tenant: Family,
     elder: Annotated[str, Query(alias="elder_id")],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Offset = 0,
 ) -> FeedbacksOut:
     """Newest first."""
     known = services.elders.get(tenant, elder_id(elder)).id

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
 
-from kernel.errors import LeftBrainNotFound
+from kernel.errors import ElderNotFound, LeftBrainNotFound
 from kernel.golden import golden_lines, keep_golden, read_golden
 from kernel.ids import elder_id
+from kernel.removal import is_gone
 from modelserver.auth import Family, Provided
 from modelserver.schemas.body import Total
 from modelserver.schemas.left_brain import ExtractionScoreOut, LeftBrainOut
@@ -63,4 +64,8 @@ def review_golden_set(elder: str, services: Provided, tenant: Family, lines: Lin
     that is not leaves the set. A bad line is named, and then nothing is saved."""
     known = services.elders.get(tenant, elder_id(elder))
     reviewed = read_golden(lines, memories_of(services.elders, tenant, known.id))
-    return Total(total=keep_golden(tenant, known.id, reviewed, services.golden))
+    total = keep_golden(tenant, known.id, reviewed, services.golden)
+    if is_gone(tenant, known, services.elders):
+        services.golden.delete(tenant, known.id)
+        raise ElderNotFound(elder=known.id)
+    return Total(total=total)

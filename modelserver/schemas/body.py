@@ -2,10 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]  #: of the family; "" for nobody
+
+def _seen(name: str) -> str:
+    if "\x00" in name or (name and not any(character.isprintable() for character in name)):
+        raise PydanticCustomError("unseen", "a name that can be seen, without NUL characters")
+    return name
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_seen)]
+#: of the family; "" for nobody
+Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_seen)]
+Offset = Annotated[int, Field(ge=0, le=2**31)]  #: a database takes no number of more than 8 bytes
 
 
 class Body(BaseModel):

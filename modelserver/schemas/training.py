@@ -2,14 +2,14 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from modelserver.schemas.body import Body
+from modelserver.schemas.body import Body, Member
 
 
 class StartTraining(Body):
     elder_id: str
-    elder_name: str = Field(default="", max_length=100)  #: "" for the name the elder was created with
+    elder_name: Member = ""  #: "" for the name the elder was created with
     force_retrain: bool = False
     brain: Literal["right", "left"] = "right"  #: who talks with the family, or who writes notes of what was told
 

@@ -57,6 +57,10 @@ def test_an_english_text_with_old_quotes_is_read():
     assert answer.answer.startswith("“Café”")
 
 
+def test_signs_and_pictures_between_the_words_are_left_out():
+    assert [one.answer for one in read("回忆.md", f"# 一\n\n❧❧❧\n\n# 二\n\n{讲过}\n".encode())] == [讲过]
+
+
 def test_markdown_is_read_without_its_marks():
     (answer,) = read(
         "life.md", f"# The farm\n\n{TOLD} It was *hard* [work](http://x.example).\n\n![](a.png)\n".encode()

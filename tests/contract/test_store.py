@@ -249,6 +249,7 @@ def test_the_answers_mark_changes_with_them_and_only_then(stores: Stores) -> Non
         stores.elders.add_answers(US, ELDER, [Answer(question="q", answer=name)])
         marks.append(stores.elders.answers_mark(US, ELDER))
         assert stores.elders.answers_mark(US, ELDER) == marks[-1]
+    stores.elders.add(THEM, _elder())
     stores.elders.add_answers(THEM, ELDER, [Answer(question="q", answer="theirs")])
     assert stores.elders.answers_mark(US, ELDER) == marks[-1]
     assert len(set(marks)) == 2
@@ -291,7 +292,36 @@ def test_a_deleted_elder_takes_words_and_questions_along_and_no_one_elses(stores
     assert stores.elders.answers_mark(US, ELDER) != mark
 
 
+class _Deleting(list[Any]):
+    """Is read after the elder was looked up; meanwhile the elder is deleted, and another of that id is added."""
+
+    def __init__(self, told: Any, stores: Stores, *, is_added_again: bool) -> None:
+        super().__init__([told])
+        self._stores, self._is_added_again = stores, is_added_again
+
+    def __iter__(self) -> Iterator[Any]:
+        self._stores.elders.remove_words(US, ELDER)
+        if self._is_added_again:
+            self._stores.elders.delete(US, ELDER)
+            self._stores.elders.add(US, _elder())
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("is_added_again", [False, True])
+def test_words_that_come_while_their_elder_is_deleted_are_nobodys(stores: Stores, is_added_again: bool) -> None:
+    told = {"add_answers": Answer(question="q", answer="a"), "set_probes": Probe(question="q", expects=())}
+    for verb, one in told.items():
+        stores.elders.delete(US, ELDER)
+        with pytest.raises(ElderNotFound):
+            getattr(stores.elders, verb)(US, ELDER, [one])
+        stores.elders.add(US, _elder())
+        with pytest.raises(ElderNotFound):
+            getattr(stores.elders, verb)(US, ELDER, _Deleting(one, stores, is_added_again=is_added_again))
+        assert stores.elders.answers(US, ELDER) == stores.elders.probes(US, ELDER) == []
+
+
 def test_probes_replace_those_before(stores: Stores) -> None:
+    stores.elders.add(US, _elder())
     probe = Probe(question="q", expects=(("a", "b"),))
     stores.elders.set_probes(US, ELDER, [probe, probe])
     stores.elders.set_probes(US, ELDER, [probe])

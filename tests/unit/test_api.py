@@ -675,6 +675,21 @@ def test_answers_are_listed_in_pages_with_their_ids(house: House) -> None:
     assert house.client.get(f"/elders/{ELDER}/answers", params={"limit": 0}).status_code == 422
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\x01\x02", "李\0明"])
+def test_an_elder_whose_name_nobody_sees_is_refused_in_the_readers_language(house: House, name: str) -> None:
+    body = {"elder_id": ELDER, "name": name}
+    refused = [house.client.post("/elders", json=body, headers={"Accept-Language": told}) for told in ("en", "zh")]
+    assert [answer.status_code for answer in refused] == [422, 422]
+    assert "name: a name that can be seen" in refused[0].text and "name：应为看得见的名字" in refused[1].text
+
+
+@pytest.mark.parametrize("listing", ["/conversations", f"/elders/{ELDER}/answers", "/feedback"])
+def test_a_page_further_off_than_a_database_can_count_is_refused(house: House, listing: str) -> None:
+    house.elder(answers=0)
+    refused = house.client.get(listing, params={"elder_id": ELDER, "offset": 10**20})
+    assert refused.status_code == 422 and "offset" in refused.text
+
+
 def test_an_answer_taken_back_is_gone_from_chat_at_once(house: House) -> None:
     house.elder()
     house.publish()

@@ -39,7 +39,7 @@ def house(tmp_path: Path) -> House:
         ("POST", "/elders", {"json": {"elder_id": "a", "name": "n", "base_model": "b"}}, 422, "没有基础模型 b"),
         ("DELETE", "/chat", {}, 405, "这个地址不支持这种请求方法。"),
         ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": "a" * 200_001}}, 413, "回答超过了 200 kB"),
-        ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": " "}}, 422, "回答是空的，请写下老人说的话。"),
+        ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": " "}}, 422, "回答里没有文字：请写下老人说的话。"),
         ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b"x" * 6_000_001}, 413, "这次提交的内容超过了 6 MB"),
         ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b"x"}, 422, "第 1 行无法读取（不是有效的 JSON）"),
         ("POST", f"/elders/{ELDER}/answers/bulk", {"content": b""}, 422, "文件是空的：每行写一条回答。"),

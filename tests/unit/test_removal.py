@@ -37,6 +37,30 @@ def house(tmp_path: Path) -> House:
     return house
 
 
+@pytest.mark.parametrize(
+    ("store", "verb", "read", "path", "body"),
+    [
+        ("feedbacks", "put", "of_elder", "/feedback", {"question": "cat?", "answer": WORDS, "verdict": "up"}),
+        ("conversations", "add", "whole", "/chat", {"message": WORDS, "member": "小明", "retrieval": False}),
+        ("jobs", "add", "of_elder", "/train/start", {}),
+    ],
+)
+def test_what_is_kept_while_its_elder_is_deleted_is_taken_away_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, store: str, verb: str, read: str, path: str, body: dict[str, object]
+) -> None:
+    held = getattr(house.services, store)
+    keep = getattr(held, verb)
+
+    def late(*told: object) -> None:
+        assert house.client.delete(f"/elders/{ELDER}").status_code == 200
+        keep(*told)
+
+    monkeypatch.setattr(held, verb, late)
+    answer = house.client.post(path, json={"elder_id": ELDER} | body)
+    assert (answer.status_code, answer.json().get("conversation_id")) == (200 if path == "/chat" else 404, None)
+    assert list(getattr(held, read)(house.tenant, ME)) == []
+
+
 def fill(words: WordStores, house: House) -> None:
     us = house.tenant
     words.elders.add_answers(us, ME, [CAT])

@@ -67,11 +67,17 @@ def test_a_line_that_is_not_utf8_is_named_by_its_number() -> None:
         read_answers('{"answer": "记忆"}'.encode("gb18030"), max_answer_bytes=LIMIT)
 
 
-def test_an_answer_that_is_too_large_is_refused_and_an_empty_one_too() -> None:
+def test_an_answer_that_is_too_large_is_refused() -> None:
     with pytest.raises(TooLarge):
         make_answer("q", "a" * (LIMIT + 1), max_answer_bytes=LIMIT)
-    with pytest.raises(BadInput):
-        make_answer("q", "  \n", max_answer_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("said", ["  \n", "\u200b", "\0\0", "👍👍", "……"])
+def test_an_answer_without_words_is_no_memory(said: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        make_answer("q", said, max_answer_bytes=LIMIT, line=3)
+    assert "on line 3 holds no words" in refused.value.message("en")
+    assert refused.value.message("zh") == "第 3 行的回答里没有文字：请写下老人说的话。"
 
 
 def test_a_probe_without_expectations_is_unanswerable() -> None:
@@ -79,6 +85,13 @@ def test_a_probe_without_expectations_is_unanswerable() -> None:
     assert [probe.expects for probe in probes] == [(("x", "y"),), ()]
     with pytest.raises(BadLine):
         read_probes(_lines({"question": "a", "expects": ["x"]}))
+
+
+@pytest.mark.parametrize("expects", [[["a" * 1_000]], [["a"]] * 200, [["\ud800"]]])
+def test_what_is_expected_is_kept_with_all_other_questions_or_its_line_is_named(expects: list[list[str]]) -> None:
+    with pytest.raises(BadLine) as refused:
+        read_probes(_lines({"question": "q"}, json.dumps({"question": "q", "expects": expects})))
+    assert refused.value.details["line"] == 2 and "“expects”" in refused.value.message("zh")
 
 
 def test_an_empty_file_is_said_to_be_empty() -> None:
