@@ -23,7 +23,7 @@ from kernel.chat_export import read_csv, read_jsonl, read_telegram, read_wechat,
 from kernel.document import Block, passages, read_blocks
 from kernel.errors import BadInput, HeirloomError, TooLarge
 from kernel.memory import Answer
-from kernel.upload import has_words, make_answer, read_answers
+from kernel.upload import check_count, has_words, make_answer, read_answers
 
 MOST_PAGES = 2_000
 MOST_CHARACTERS = 3_000_000  #: of a PDF: ten long books
@@ -50,6 +50,7 @@ def read_upload(name: str, body: bytes, *, sender: str, max_answer_bytes: int) -
     ]
     if not answers:
         raise BadInput(reason="No words of the elder were found in the file.")
+    check_count(answers)
     return answers
 
 

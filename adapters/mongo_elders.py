@@ -1,7 +1,8 @@
 """Elders in MongoDB, with what they told and what their model is asked to measure it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.database import Database
@@ -13,6 +14,8 @@ from kernel.errors import AnswerNotFound, ElderExists, ElderNotFound
 from kernel.evaluation import Probe
 from kernel.ids import AnswerId, ElderId, TenantId, digest
 from kernel.memory import Answer
+
+_BATCH = 500  #: rows a command: some hundred a second are written by the embedded store, and a command has 20 seconds
 
 
 class MongoElders:
@@ -62,16 +65,26 @@ class MongoElders:
                 for place, one in enumerate(answers)
             ]
             try:
-                added = len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
-            except BulkWriteError as error:
-                if any(one["code"] != 11000 for one in error.details["writeErrors"]):
-                    raise
-                added = int(error.details["nInserted"])
-            if self._staying(tenant, elder) != owner:
-                mine = {"_id": {"$in": [row["_id"] for row in rows]}}
-                self._database.answers.delete_many(of_tenant(tenant) | mine)
-                raise ElderNotFound(elder=elder)
+                added = sum(self._insert_new(some) for some in _in_batches(rows))
+                if self._staying(tenant, elder) != owner:
+                    raise ElderNotFound(elder=elder)
+            except Exception:
+                self._delete(tenant, [row["_id"] for row in rows if "_id" in row])
+                raise
         return added
+
+    def _insert_new(self, rows: Sequence[Document]) -> int:
+        """How many were not there."""
+        try:
+            return len(self._database.answers.insert_many(rows, ordered=False).inserted_ids)
+        except BulkWriteError as error:
+            if any(one["code"] != 11000 for one in error.details["writeErrors"]):
+                raise
+            return int(error.details["nInserted"])
+
+    def _delete(self, tenant: TenantId, ids: Sequence[object]) -> int:
+        some = (of_tenant(tenant) | {"_id": {"$in": batch}} for batch in _in_batches(ids))
+        return sum(self._database.answers.delete_many(one).deleted_count for one in some)
 
     def _reserve_places(self, tenant: TenantId, elder: ElderId, count: int) -> tuple[object, int]:
         """The elder's record, and the first of `count` places in the order: two uploads at once do not mix. Places are
@@ -119,7 +132,8 @@ class MongoElders:
         with translated():
             self._database.elders.update_one(of_tenant(tenant) | {"id": elder}, {"$set": {"is_leaving": True}})
             self._database.probes.delete_many(of_tenant(tenant) | {"elder": elder})
-            return self._database.answers.delete_many(of_tenant(tenant) | {"elderId": elder}).deleted_count
+            told = self._database.answers.find(of_tenant(tenant) | {"elderId": elder}, projection={"_id": True})
+            return self._delete(tenant, [row["_id"] for row in told])
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self.remove_words(tenant, elder)
@@ -145,3 +159,8 @@ class MongoElders:
 
 def _staying(tenant: TenantId, elder: ElderId) -> Document:
     return of_tenant(tenant) | {"id": elder, "is_leaving": {"$ne": True}}
+
+
+def _in_batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]

@@ -58,6 +58,7 @@ _CHINESE = {
     "The list of questions": "问题列表",
     "The list of texts": "文字列表",
     "The text": "文字",
+    "{count} answers": "{count} 条回答",
     "{count} characters": "{count} 个字",
     "{count} questions": "{count} 个问题",
     "elder_id": "老人编号（elder_id）",

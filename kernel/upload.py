@@ -1,7 +1,7 @@
 """Uploads: one JSON object a line, as a family sends it. One bad line and nothing is taken; its number is said."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from kernel.evaluation import Probe
 from kernel.memory import Answer
 
 MAX_QUESTION = 2_000  #: characters; it stands before every piece of a long answer
+MAX_ANSWERS = 5_000  #: of one upload, which is kept whole or not at all
 MAX_PROBES = 1_000
 MAX_EXPECTS = 1_000  #: characters of one line's, as JSON: all questions are one document of at most 16 MB
 
@@ -28,7 +29,14 @@ def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
     ]
     if not answers:
         raise BadInput(reason="The file is empty: put one answer on each line.")
+    check_count(answers)
     return answers
+
+
+def check_count(answers: Sequence[Answer]) -> None:
+    """Raises TooLarge."""
+    if len(answers) > MAX_ANSWERS:
+        raise TooLarge(what="The file", limit=f"{MAX_ANSWERS} answers")
 
 
 def make_answer(

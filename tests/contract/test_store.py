@@ -320,6 +320,25 @@ def test_words_that_come_while_their_elder_is_deleted_are_nobodys(stores: Stores
         assert stores.elders.answers(US, ELDER) == stores.elders.probes(US, ELDER) == []
 
 
+def test_an_upload_that_breaks_off_in_the_middle_leaves_nothing(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(stores.elders, MemoryElders):
+        pytest.skip("it keeps all at once")
+    stores.elders.add(US, _elder())
+    keep, batches = stores.elders._insert_new, iter([False, True])
+
+    def break_off(rows: Any) -> int:
+        if next(batches):
+            raise StoreUnavailable(reason="cut off")
+        return int(keep(rows))
+
+    monkeypatch.setattr(stores.elders, "_insert_new", break_off)
+    with pytest.raises(StoreUnavailable):
+        stores.elders.add_answers(US, ELDER, [Answer(question="q", answer=f"a{n}") for n in range(501)])
+    assert stores.elders.answers(US, ELDER) == []
+
+
 def test_probes_replace_those_before(stores: Stores) -> None:
     stores.elders.add(US, _elder())
     probe = Probe(question="q", expects=(("a", "b"),))

@@ -94,6 +94,12 @@ def test_what_is_expected_is_kept_with_all_other_questions_or_its_line_is_named(
     assert refused.value.details["line"] == 2 and "“expects”" in refused.value.message("zh")
 
 
+def test_more_answers_than_are_kept_in_one_go_are_refused() -> None:
+    with pytest.raises(TooLarge) as refused:
+        read_answers(_lines(*[{"answer": "one"}] * 5_001), max_answer_bytes=LIMIT)
+    assert "5000 条回答" in refused.value.message("zh")
+
+
 def test_an_empty_file_is_said_to_be_empty() -> None:
     with pytest.raises(BadInput, match="empty"):
         read_answers(b"\n", max_answer_bytes=LIMIT)
