@@ -1,5 +1,6 @@
 """The REST interface: the fifth seed's shapes, one error shape, and no way into another family's things."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -505,6 +506,20 @@ def test_a_stream_says_memories_first_then_tokens_then_done(house: House) -> Non
         if line.startswith("event: ")
     ]
     assert kinds == ["memories", "token", "token", "done"]
+
+
+@pytest.mark.parametrize("path", ["/chat", "/v1/chat/completions"])
+def test_a_stream_is_read_whole_by_a_client_that_ends_lines_at_more_than_line_feeds(house: House, path: str) -> None:
+    house.elder()
+    house.publish()
+    said = "one\u2028two\u2029three\u0085four"
+    house.engine.chat = lambda *_: iter([said])  # type: ignore[method-assign]
+    asked = {"elder_id": ELDER, "message": "q", "stream": True}
+    if path != "/chat":
+        asked = {"model": ELDER, "messages": [{"role": "user", "content": "q"}], "stream": True}
+    with house.client.stream("POST", path, json=asked) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {")]
+    assert json.dumps(said) in json.dumps([json.loads(line) for line in lines])
 
 
 def test_what_is_surely_meant_is_told_from_its_beginning(house: House) -> None:
