@@ -11,6 +11,7 @@ from kernel.memory import Answer
 
 MAX_QUESTION = 2_000  #: characters; it stands before every piece of a long answer
 MAX_PROBES = 1_000
+MAX_EXPECTS = 1_000  #: characters of a question's list, as JSON: all of them are one document, of 16 MB at most
 
 
 def read_answers(body: bytes, *, max_answer_bytes: int) -> list[Answer]:
@@ -118,4 +119,9 @@ def _groups(value: Any, number: int) -> tuple[tuple[str, ...], ...]:
     )
     if not is_right:
         raise BadLine(line=number, reason="'expects' must be a list of lists of texts")
+    written = json.dumps(value, ensure_ascii=False)
+    if len(written) > MAX_EXPECTS:
+        raise BadLine(line=number, reason=f"'expects' is longer than {MAX_EXPECTS} characters")
+    if has_surrogate(written):
+        raise BadLine(line=number, reason="'expects' holds half a character")
     return tuple(tuple(group) for group in value)

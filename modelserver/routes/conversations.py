@@ -12,7 +12,7 @@ from kernel.memory import Memory
 from modelserver.answering import BY_AI
 from modelserver.auth import Family, Provided
 from modelserver.routes.feedback import feedback_out
-from modelserver.schemas.body import Member, MemoryOut, Name
+from modelserver.schemas.body import Member, MemoryOut, Name, Offset
 from modelserver.schemas.chat import EvidenceOut
 from modelserver.schemas.conversations import (
     ConversationOut,
@@ -33,7 +33,7 @@ def list_conversations(
     elder: Annotated[str, Query(alias="elder_id")] = "",
     member: Annotated[Member, Query()] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[Offset, Query()] = 0,
 ) -> ConversationsOut:
     """The one that was talked in last first; of one elder and one member, where they are named."""
     found = services.conversations.all(

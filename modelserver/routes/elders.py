@@ -14,7 +14,7 @@ from kernel.removal import remove_elder, take_back_answer
 from kernel.upload import make_answer, read_answers, read_probes
 from modelserver.auth import Family, Provided
 from modelserver.problems import language_of
-from modelserver.schemas.body import Total
+from modelserver.schemas.body import Offset, Total
 from modelserver.schemas.elders import (
     Added,
     AnswerDeleted,
@@ -107,7 +107,7 @@ def list_answers(
     services: Provided,
     tenant: Family,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[Offset, Query()] = 0,
 ) -> AnswersOut:
     """In the order they were told."""
     known = services.elders.get(tenant, elder_id(elder))

@@ -11,6 +11,7 @@ from kernel.ids import AnswerId, ElderId, FeedbackId, MemoryId, TenantId, elder_
 from kernel.memory import personal_data
 from kernel.upload import make_answer
 from modelserver.auth import Family, Provided
+from modelserver.schemas.body import Offset
 from modelserver.schemas.feedback import FeedbackDeleted, FeedbackGiven, FeedbackOut, FeedbacksOut, NewFeedback
 from modelserver.services import Services, memories_of
 
@@ -51,7 +52,7 @@ def list_feedback(
     tenant: Family,
     elder: Annotated[str, Query(alias="elder_id")],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[Offset, Query()] = 0,
 ) -> FeedbacksOut:
     """Newest first."""
     known = services.elders.get(tenant, elder_id(elder)).id

@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]  #: of the family; "" for nobody
+
+Offset = Annotated[int, Field(ge=0, le=2**31)]  #: the store counts no further than 2**63
 
 
 class Body(BaseModel):
