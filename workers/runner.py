@@ -78,6 +78,7 @@ class Runner:
                     return stage.queue
                 work.do(stage)
             version = work.version()
+            lease.hold()
             lease.patiently(lambda: self._tidy(lease.job, version))  # while the lease is held: nobody else writes there
             self._finish(lease, JobStatus.COMPLETED, version=version)
             return ""
@@ -245,7 +246,7 @@ class _Work:
             )
             made = stage.run(desk, *(self._value(self._stage(name)) for name in stage.reads))
             seconds = time.monotonic() - started
-            self.lease.check()
+            self.lease.hold()
             digests = {name: stored.manifest.digest for name, stored in inputs.items()}
             stored = artifacts.commit(place, key, folder, made, inputs=digests, seconds=seconds)
         self._loaded[stage.name] = artifacts.load(stored, stage.makes)

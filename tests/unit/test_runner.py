@@ -315,6 +315,24 @@ def test_a_job_that_was_lost_before_its_error_was_written_is_the_others(house: H
     assert (job.status, job.error_code) == (JobStatus.TRAINING, "") and job.lease and job.lease.owner == "other"
 
 
+@pytest.mark.parametrize("stage", ["shout", "tell"])
+def test_a_worker_that_was_suspended_keeps_nothing_of_a_job_that_is_anothers(
+    house: House, tmp_path: Path, stage: str
+) -> None:
+    def suspended(*_: Any) -> Any:
+        house.now += timedelta(seconds=11)
+        house.jobs.claim(US, JOB, owner="other", now=house.now, ttl=timedelta(seconds=10))
+        return Text("late") if stage == "shout" else Publication(number=7, tag="t")
+
+    house.work[stage] = suspended
+    runner = house.runner()
+    deaf = replace(runner, terms=replace(runner.terms, heartbeat=timedelta(hours=1)))
+    for queue in ("cpu", "gpu")[: 1 if stage == "shout" else 2]:
+        deaf.advance(house.job, queue)
+    assert house.job.lease and house.job.lease.owner == "other"
+    assert not list((tmp_path / "us" / "e" / stage).glob("[!.]*"))
+
+
 def test_a_cancelled_job_stops_at_its_next_report_and_what_it_made_stays(house: House) -> None:
     def endless(desk: Any, read: Text) -> Text:
         house.jobs.request_cancel(US, JOB, now=house.now)
