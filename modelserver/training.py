@@ -8,7 +8,7 @@ import structlog
 from kernel import errors
 from kernel.elder import Elder
 from kernel.errors import ConsentMissing, HeirloomError, QueueUnavailable, TooFewMemories
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import ElderId, FileId, JobId, TenantId
 from kernel.job import Brain, Job, JobStatus, Step
 from kernel.left_brain_pipeline import PIPELINES
 from kernel.memory import Answer, collect_memories
@@ -27,12 +27,14 @@ def start_training(
     brain: Brain = Brain.RIGHT,
     training_file: str = "",
     metadata: Mapping[str, str] | None = None,
+    told: Sequence[Answer] = (),
 ) -> tuple[Job, bool]:
     """The job, and whether a worker was told of it; if not, the sweep tells one later.
 
+    `told`: what `training_file` adds to the elder's answers, once nobody else trains them.
     Raises TooFewMemories, ConsentMissing, JobRunning.
     """
-    check_training(services, tenant, elder, services.elders.answers(tenant, elder.id), brain=brain)
+    check_training(services, tenant, elder, [*services.elders.answers(tenant, elder.id), *told], brain=brain)
     now = services.clock()
     job = Job(
         id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),
@@ -49,6 +51,13 @@ def start_training(
         metadata=dict(metadata or {}),
     )
     services.jobs.add(tenant, job)
+    if told:
+        try:
+            services.files.give(tenant, FileId(training_file), elder.id)
+            services.elders.add_answers(tenant, elder.id, told)
+        except HeirloomError:
+            services.jobs.request_cancel(tenant, job.id, now=now)
+            raise
     services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
     try:
         services.doorbell.ring(tenant, job.id, PIPELINES[brain][0].queue)
