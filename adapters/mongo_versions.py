@@ -31,26 +31,30 @@ class MongoVersions:
 
     def active(self, tenant: TenantId, elder: ElderId) -> ModelVersion:
         with translated():
-            row = self._versions.find_one(
-                of_tenant(tenant) | {"elder": elder, "is_active": True}, sort=[("activated_at", DESCENDING)]
-            )
+            row = self._last(of_tenant(tenant) | {"elder": elder, "is_active": True})
         if row is None:
             raise ModelNotFound(elder=elder)
         return decode(ModelVersion, row)
 
     def activate(self, tenant: TenantId, elder: ElderId, number: int) -> None:
-        """The new one first, then the others off: at every moment at least one is active."""
+        """The new one first, then those before it off: at every moment at least one is active.
+
+        Two at once may take the same turn; then the higher number comes after. A version's turn never falls, and
+        what switches one off is active and comes after it, so that the last is switched off by none.
+        """
         mine = of_tenant(tenant) | {"elder": elder}
         with translated():
-            newest = self._versions.find_one(mine, sort=[("activated_at", DESCENDING)]) or {}
-            turn = int(newest.get("activated_at", 0)) + 1
+            turn = int((self._last(mine) or {}).get("activated_at", 0)) + 1
             found = self._versions.update_one(
                 mine | {"number": number, "is_retired": {"$ne": True}},
-                {"$set": {"is_active": True, "activated_at": turn}},
+                {"$set": {"is_active": True}, "$max": {"activated_at": turn}},
             )
             if not found.matched_count:
                 raise VersionNotFound(elder=elder, version=number)
-            self._versions.update_many(mine | {"number": {"$ne": number}}, {"$set": {"is_active": False}})
+            if last := self._last(mine | {"is_active": True}):
+                turn, number = last["activated_at"], last["number"]
+                not_before = [{"activated_at": {"$gt": turn}}, {"activated_at": turn, "number": {"$gte": number}}]
+                self._versions.update_many(mine | {"$nor": not_before}, {"$set": {"is_active": False}})
 
     def retire(self, tenant: TenantId, elder: ElderId, number: int) -> None:
         """In one write, which an activation that comes at the same time either finds or stops."""
@@ -73,3 +77,7 @@ class MongoVersions:
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         with translated():
             self._versions.delete_many(of_tenant(tenant) | {"elder": elder})
+
+    def _last(self, wanted: Document) -> Document | None:
+        """The one that was activated last."""
+        return self._versions.find_one(wanted, sort=[("activated_at", DESCENDING), ("number", DESCENDING)])

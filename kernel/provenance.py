@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from kernel.errors import MadeNotFound
 from kernel.memory import collect_memories
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from kernel.ids import MemoryId
     from kernel.memory import Answer, Memories, Memory
     from kernel.note import Notes
-    from kernel.pair import Pairs
-    from kernel.sample import Samples
-    from kernel.topic import Topics
+    from kernel.pair import Pairs, PreferencePair
+    from kernel.sample import Sample, Samples
+    from kernel.topic import Shade, Topic, Topics
 
+_Resting = TypeVar("_Resting", "Topic", "Shade", "Sample", "PreferencePair")
 Kind = Literal["answer", "memory", "note", "topic", "shade", "entity", "relationship", "sample", "pair"]
 
 
@@ -51,6 +52,22 @@ class Life:
     graph: EntityGraph
     samples: Samples
     pairs: Pairs
+
+    def told_in(self, memories: frozenset[MemoryId]) -> Life:
+        """What rests on these memories alone: a topic is named, a sample written, with the words of all of its own."""
+
+        def kept(made: Iterable[_Resting]) -> tuple[_Resting, ...]:
+            return tuple(one for one in made if memories.issuperset(one.memory_ids))
+
+        return replace(
+            self,
+            memories=replace(self.memories, items=tuple(one for one in self.memories.items if one.id in memories)),
+            notes=self.notes.of(memories),
+            topics=replace(self.topics, items=kept(self.topics.items), shades=kept(self.topics.shades)),
+            graph=self.graph.told_in(memories),
+            samples=replace(self.samples, items=kept(self.samples.items)),
+            pairs=replace(self.pairs, items=kept(self.pairs.items)),
+        )
 
 
 def why(life: Life, thing: str) -> Origin:

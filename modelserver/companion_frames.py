@@ -26,6 +26,7 @@ class Hello(_Frame):
     type: Literal["hello"]
     key: str = Field(default="", repr=False, max_length=200)  #: where no header gave it
     language: Literal["", "zh", "en"] = ""  #: "" for the elder's
+    reads: Literal["", "zh", "en"] = ""  #: what errors are told in; "" for `language`
     profile: Literal["", "fast", "balanced", "quality"] = ""
     voice: bool = False  #: whether the answer is spoken, too
 

@@ -287,7 +287,7 @@ class Talk:
         listener = self._parts.listener
         if self.language not in listener.languages:
             raise SpeechUnavailable(
-                part="The recogniser", reason="it does not know this language; set HEIRLOOM_FUNASR_URL"
+                what="The recogniser", reason="it does not know this language; set HEIRLOOM_FUNASR_URL"
             )
         text = await listener.transcribe_stream(samples, language=self.language)
         if not text:

@@ -10,6 +10,13 @@ from contextlib import aclosing
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
+_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def one_line(json_text: str) -> str:
+    """JSON escapes line feeds; some clients end a line at these three, too, which an answer may hold."""
+    return json_text.translate(_LINE_ENDS)
+
 
 class EventStream(StreamingResponse):
     """The status goes out with the first frame: what fails before it is an error like any other."""

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.artifacts import ArtifactStore, Place
@@ -53,12 +53,8 @@ from kernel.ports import (
 )
 from kernel.removal import WordStores
 from kernel.retrieval import Retriever
+from modelserver.checkup import Check, Checkup
 from modelserver.turnstile import Turnstile
-
-
-class Check(Protocol):
-    def __call__(self) -> object:
-        """Raises a HeirloomError when the part is down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +81,12 @@ class Services:
     checks: dict[str, Check]
     clock: Clock
     retrievers: "Retrievers" = field(init=False)
+    checkup: Checkup = field(init=False)
     turnstile: Turnstile = field(default_factory=Turnstile)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "retrievers", Retrievers(self.elders, self.index, self.reranker))
+        object.__setattr__(self, "checkup", Checkup(self.checks))
 
     @property
     def left_brains(self) -> LeftBrains:

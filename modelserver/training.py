@@ -28,12 +28,13 @@ def start_training(
     brain: Brain = Brain.RIGHT,
     training_file: str = "",
     metadata: Mapping[str, str] | None = None,
+    told: Sequence[Answer] = (),
 ) -> tuple[Job, bool]:
     """The job, and whether a worker was told of it; if not, the sweep tells one later.
 
     Raises TooFewMemories, ConsentMissing, JobRunning, ElderNotFound where the elder is removed meanwhile.
     """
-    check_training(services, tenant, elder, services.elders.answers(tenant, elder.id), brain=brain)
+    check_training(services, tenant, elder, [*services.elders.answers(tenant, elder.id), *told], brain=brain)
     now = services.clock()
     job = Job(
         id=JobId(f"{elder.id}_{int(now.timestamp())}_{secrets.token_hex(3)}"),

@@ -160,7 +160,7 @@ def load(settings: Settings) -> Generator:
 
 
 def _line(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    return json.dumps(data) + "\n"
 
 
 def _error(error: HeirloomError) -> dict[str, Any]:

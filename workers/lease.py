@@ -87,6 +87,14 @@ class HeldLease:
         if self._is_cancelled:
             raise Cancelled
 
+    def hold(self) -> None:
+        """Renew it now, before what cannot be taken back: who was suspended may have lost it and not heard of it yet.
+
+        While the store is down nobody else can take it. Raises Cancelled or LeaseLost.
+        """
+        self._renew()
+        self.check()
+
     def patiently(self, write: Callable[[], None]) -> None:
         """Do a write, waiting for a store that is down. Raises LeaseLost, or StoreUnavailable at last."""
         deadline = time.monotonic() + self._terms.store_patience.total_seconds()
@@ -104,21 +112,25 @@ class HeldLease:
 
     def _beat(self) -> None:
         while not self._over.wait(self._terms.heartbeat.total_seconds()):
-            step = self._step
-            if step is not None and step.state is not StepState.RUNNING:
-                step = None
-            try:
-                job = self._jobs.renew(
-                    self.job.tenant,
-                    self.job.id,
-                    token=self.token,
-                    now=self._clock(),
-                    ttl=self._terms.ttl,
-                    step=step,
-                )
-                self._is_cancelled = job.is_cancel_requested
-            except LeaseLost:
-                self._is_lost = True
+            self._renew()
+            if self._is_lost:
                 return
-            except StoreUnavailable:
-                log.warning("lease.store_unavailable", job=self.job.id)
+
+    def _renew(self) -> None:
+        step = self._step
+        if step is not None and step.state is not StepState.RUNNING:
+            step = None
+        try:
+            job = self._jobs.renew(
+                self.job.tenant,
+                self.job.id,
+                token=self.token,
+                now=self._clock(),
+                ttl=self._terms.ttl,
+                step=step,
+            )
+            self._is_cancelled = job.is_cancel_requested
+        except LeaseLost:
+            self._is_lost = True
+        except StoreUnavailable:
+            log.warning("lease.store_unavailable", job=self.job.id)

@@ -59,12 +59,16 @@ class Runner:
             return
         structlog.contextvars.bind_contextvars(job=job.id, elder=job.elder, token=held.lease.token)
         with HeldLease(held, self.jobs, terms=self.terms, clock=self.clock) as lease:
-            next_queue = self._until_the_queue_ends(lease, queue)
+            try:
+                next_queue = self._until_the_queue_ends(lease, queue)
+            except LeaseLost:
+                log.warning("job.lease_lost")
+                return
         if next_queue:
             self._ring(job, next_queue)
 
     def _until_the_queue_ends(self, lease: HeldLease, queue: str) -> str:
-        """The queue to ring next; "" when the job is over or another's."""
+        """The queue to ring next; "" when the job is over. Raises LeaseLost."""
         try:
             lease.check()
             work = _Work(runner=self, lease=lease, desk=self.desks.desk(lease.job, lease.report, lease.pause))
@@ -74,22 +78,23 @@ class Runner:
                     return stage.queue
                 work.do(stage)
             version = work.version()
+            lease.hold()
             lease.patiently(lambda: self._tidy(lease.job, version))  # while the lease is held: nobody else writes there
             self._finish(lease, JobStatus.COMPLETED, version=version)
+            return ""
         except LeaseLost:
-            log.warning("job.lease_lost")
-        except Cancelled as error:
-            self._finish(lease, JobStatus.CANCELLED, error=error)
-        except Transient as error:
-            return self._try_again_later(lease, error, queue)
+            raise
         except HeirloomError as error:
-            self._finish(lease, JobStatus.FAILED, error=error)
+            wrong = error
         except Exception as error:
             # The message may hold a person's words; where it happened does not.
             log.error("job.broke", error=type(error).__name__, where=format_tb(error.__traceback__)[-3:])
             name = lease.step.name if lease.step else "?"
-            reason = f"unexpected {type(error).__name__}; see the worker's log"
-            self._finish(lease, JobStatus.FAILED, error=StageFailed(stage=name, reason=reason))
+            wrong = StageFailed(stage=name, reason=f"unexpected {type(error).__name__}; see the worker's log")
+        # No longer in the handler: what is raised from here on would carry the message along, and into the log.
+        if isinstance(wrong, Transient):
+            return self._try_again_later(lease, wrong, queue)
+        self._finish(lease, JobStatus.CANCELLED if isinstance(wrong, Cancelled) else JobStatus.FAILED, error=wrong)
         return ""
 
     def _try_again_later(self, lease: HeldLease, error: Transient, queue: str) -> str:
@@ -241,7 +246,7 @@ class _Work:
             )
             made = stage.run(desk, *(self._value(self._stage(name)) for name in stage.reads))
             seconds = time.monotonic() - started
-            self.lease.check()
+            self.lease.hold()
             digests = {name: stored.manifest.digest for name, stored in inputs.items()}
             stored = artifacts.commit(place, key, folder, made, inputs=digests, seconds=seconds)
         self._loaded[stage.name] = artifacts.load(stored, stage.makes)

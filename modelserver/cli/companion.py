@@ -38,7 +38,7 @@ class CompanionClient:
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise CliError("api.down", url=account.url) from error
         try:
-            self._send({"type": "hello", "profile": profile, "voice": voice})
+            self._send({"type": "hello", "reads": language, "profile": profile, "voice": voice})
             self.ready: Json = next(self._frames("ready"))
         except CliError:
             self.close()

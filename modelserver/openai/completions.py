@@ -21,7 +21,7 @@ from kernel.errors import BadInput, HeirloomError, Unsupported
 from kernel.ids import TenantId
 from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
-from modelserver.event_stream import EventStream
+from modelserver.event_stream import EventStream, one_line
 from modelserver.openai.models import find_model
 from modelserver.openai.problem import CLIENT_GONE, openai_error
 from modelserver.openai.schemas import AnswerMessage, Choice, Completion, CompletionMessage, NewCompletion
@@ -184,4 +184,4 @@ def _chunk(head: dict[str, Any], delta: dict[str, str], finish_reason: str | Non
 
 
 def _frame(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"data: {one_line(json.dumps(data, ensure_ascii=False))}\n\n"

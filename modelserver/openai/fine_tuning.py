@@ -40,9 +40,7 @@ def create_job(request: Request, wanted: NewJob, services: Provided, tenant: Fam
     check_training(services, tenant, elder, [*services.elders.answers(tenant, elder.id), *told])
     if is_new:
         services.elders.add(tenant, elder)
-    services.files.give(tenant, file.id, elder.id)
-    services.elders.add_answers(tenant, elder.id, told)
-    job, _ = start_training(services, tenant, elder, training_file=file.id, metadata=wanted.metadata)
+    job, _ = start_training(services, tenant, elder, training_file=file.id, metadata=wanted.metadata, told=told)
     return job_object(services, job, elder, [job], language_of(request))
 
 

@@ -43,7 +43,7 @@ export async function* stream(path, body) {
       rest += value;
       const parts = rest.split("\n\n"); rest = parts.pop();
       for (const part of parts) {
-        const kind = /^event: (.*)$/m.exec(part), data = /^data: (.*)$/m.exec(part);
+        const kind = /^event: ([^\n]*)$/m.exec(part), data = /^data: ([^\n]*)$/m.exec(part);
         if (kind && data) yield [kind[1], JSON.parse(data[1])];
       }
     }

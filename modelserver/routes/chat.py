@@ -15,7 +15,7 @@ from kernel.evidence import evidence_of
 from kernel.ids import TenantId
 from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
-from modelserver.event_stream import EventStream
+from modelserver.event_stream import EventStream, one_line
 from modelserver.problems import language_of
 from modelserver.schemas.body import MemoryOut
 from modelserver.schemas.chat import ChatIn, ChatOut, EvidenceOut
@@ -111,4 +111,4 @@ async def _stream(services: Services, tenant: TenantId, ready: _Chat, language: 
 
 
 def _frame(kind: str, data: dict[str, object]) -> str:
-    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"event: {kind}\ndata: {one_line(json.dumps(data, ensure_ascii=False))}\n\n"

@@ -43,7 +43,7 @@ async def companion(socket: WebSocket, elder: str) -> None:
     wire = Wire(socket, max_bytes=parts.settings.max_message_bytes)
     try:
         hello = await _hello(wire)
-        wire.language = hello.language or wire.language
+        wire.language = hello.reads or hello.language or wire.language
         key = _key_of(socket) or hello.key
         tenant, known = await run_in_threadpool(_admitted, services, key, elder)
         with parts.connected(tenant):
@@ -57,7 +57,7 @@ async def companion(socket: WebSocket, elder: str) -> None:
 async def _talk(
     services: Services, parts: CompanionParts, tenant: TenantId, elder: Elder, hello: Hello, wire: Wire
 ) -> None:
-    wire.language = hello.language or elder.language
+    wire.language = hello.reads or hello.language or elder.language
     async with anyio.create_task_group() as group:
         conversation = Talk(
             services,

@@ -16,7 +16,7 @@ from kernel.topic import Topics
 from modelserver.auth import Family, Provided
 from modelserver.schemas.body import MemoryOut
 from modelserver.schemas.provenance import MadeOut, OriginOut
-from modelserver.services import Services
+from modelserver.services import Services, memories_of
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/provenance", tags=["provenance"])
 def provenance(elder: str, thing: str, services: Provided, tenant: Family) -> OriginOut:
     """`thing`: the id of an answer (a_...), a memory (m_...), a sample (s_...) or a preference pair (p_...).
 
-    Of the model in use: what was told since then is in none of it yet.
+    Of the model in use: what was told since then is in none of it yet, and what was taken back is left out.
     """
     known = services.elders.get(tenant, elder_id(elder))
     origin = why(_life(services, tenant, known.id, thing), thing)
@@ -37,7 +37,8 @@ def provenance(elder: str, thing: str, services: Provided, tenant: Family) -> Or
 
 
 def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> Life:
-    """Raises ModelNotFound; MadeNotFound where the training's artefacts are gone."""
+    """As far as it is still told. Raises ModelNotFound; MadeNotFound where the training's artefacts are gone."""
+    told = frozenset(memory.id for memory in memories_of(services.elders, tenant, elder).items)
     job = services.jobs.get(tenant, services.versions.active(tenant, elder).job)
 
     def load(stage: str, kind: type) -> Any:
@@ -54,7 +55,7 @@ def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> L
         graph=load("index_graph", EntityGraph),
         samples=load("make_samples", Samples),
         pairs=load("make_pairs", Pairs),
-    )
+    ).told_in(told)
 
 
 def _out(made: Made) -> MadeOut:

@@ -15,6 +15,7 @@ from kernel.job import Brain, Event, Job
 from kernel.progress_tracker import ProgressTracker, eta_words
 from kernel.quote import quote_training
 from modelserver.auth import Family, Provided
+from modelserver.event_stream import one_line
 from modelserver.problems import language_of
 from modelserver.schemas.training import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
@@ -168,4 +169,4 @@ def _event_data(event: Event) -> str:
 
 def _frame(kind: str, data: str, *, number: int | None = None) -> str:
     head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {kind}\ndata: {data}\n\n"
+    return f"{head}event: {kind}\ndata: {one_line(data)}\n\n"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -466,6 +467,16 @@ def test_exactly_one_version_is_active_and_the_one_before_stays(stores: Stores) 
     assert stores.versions.all(THEM) == []
     stores.versions.delete(US, ELDER)
     assert stores.versions.all(US) == []
+
+
+def test_of_versions_that_are_activated_at_once_exactly_one_is_in_use(stores: Stores) -> None:
+    for number in (1, 2, 3):
+        stores.versions.add(US, _version(number))
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(25):
+            list(pool.map(lambda number: stores.versions.activate(US, ELDER, number), (1, 2, 3)))
+            [in_use] = [one.number for one in stores.versions.of_elder(US, ELDER) if one.is_active]
+            assert stores.versions.active(US, ELDER).number == in_use
 
 
 def test_a_version_that_is_retired_or_unknown_is_never_put_to_use_and_the_one_in_use_never_retired(

@@ -1,5 +1,6 @@
 """The REST interface: the fifth seed's shapes, one error shape, and no way into another family's things."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,10 +22,12 @@ from kernel.job import Job, JobStatus, Step
 from kernel.language_model import Call, Reply, Schema, Task
 from kernel.memory import collect_memories
 from kernel.note import Note, Notes
+from kernel.pair import Pairs
 from kernel.ports import ChatOptions
 from kernel.recollection import SAID
-from kernel.sample import Message
+from kernel.sample import Message, Samples
 from kernel.timeline import Happening
+from kernel.topic import Topics
 from kernel.version import ModelVersion
 from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
@@ -332,10 +335,11 @@ class _Any(dict[str, str]):
 
 
 def trained(house: House) -> None:
-    """A version in use whose job made notes and a graph of the elder's answers."""
+    """A version in use whose job kept what it made, with notes and a graph of the elder's answers."""
     house.elder()
     told = house.services.elders.answers(house.tenant, ElderId(ELDER))
-    memories = collect_memories(told, elder_name="李小明", language="zh").items
+    collected = collect_memories(told, elder_name="李小明", language="zh")
+    memories = collected.items
     ids = [memory.id for memory in memories]
     notes = tuple(
         Note(
@@ -354,8 +358,16 @@ def trained(house: House) -> None:
         ),
         failed_memory_ids=(ids[2],),
     )
+    artefacts = {
+        "collect_memories": collected,
+        "write_notes": Notes(language="zh", items=notes),
+        "find_topics": Topics(items=(), shades=()),
+        "index_graph": graph,
+        "make_samples": Samples(items=()),
+        "make_pairs": Pairs(items=(), ties_dropped=0),
+    }
     steps = []
-    for stage, made in (("write_notes", Notes(language="zh", items=notes)), ("index_graph", graph)):
+    for stage, made in artefacts.items():
         place = Place(tenant=house.tenant, elder=ElderId(ELDER), stage=stage)
         with house.services.artifacts.aside(place, "k1", needed_bytes=1) as folder:
             house.services.artifacts.commit(place, "k1", folder, made, inputs={}, seconds=1.0)
@@ -395,6 +407,14 @@ def test_what_was_taken_back_is_in_the_graph_the_timeline_and_the_relatives_no_m
     assert len(found["entities"][0]["memory_ids"]) == 2 and found["communities"] == []
     assert [one["year"] for one in house.client.get(f"/elders/{ELDER}/timeline").json()["happenings"]] == [None]
     assert house.client.get(f"/elders/{ELDER}/kinship").json()["relatives"] == []
+
+
+def test_what_was_taken_back_is_nowhere_in_what_the_model_was_made_of(house: House) -> None:
+    trained(house)
+    first = house.services.elders.answers(house.tenant, ElderId(ELDER))[0]
+    [gone] = house.client.get(f"/provenance/{ELDER}/{first.id}").json()["memories"]
+    house.client.delete(f"/elders/{ELDER}/answers/{first.id}")
+    assert house.client.get(f"/provenance/{ELDER}/{gone['id']}").json()["error"]["code"] == "made_not_found"
 
 
 def test_an_elder_without_a_model_and_no_elder_have_no_graph(house: House) -> None:
@@ -505,6 +525,20 @@ def test_a_stream_says_memories_first_then_tokens_then_done(house: House) -> Non
         if line.startswith("event: ")
     ]
     assert kinds == ["memories", "token", "token", "done"]
+
+
+@pytest.mark.parametrize("path", ["/chat", "/v1/chat/completions"])
+def test_a_stream_is_read_whole_by_a_client_that_ends_lines_at_more_than_line_feeds(house: House, path: str) -> None:
+    house.elder()
+    house.publish()
+    said = "one\u2028two\u2029three\u0085four"
+    house.engine.chat = lambda *_: iter([said])  # type: ignore[method-assign]
+    asked = {"elder_id": ELDER, "message": "q", "stream": True}
+    if path != "/chat":
+        asked = {"model": ELDER, "messages": [{"role": "user", "content": "q"}], "stream": True}
+    with house.client.stream("POST", path, json=asked) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {")]
+    assert json.dumps(said) in json.dumps([json.loads(line) for line in lines])
 
 
 def test_what_is_surely_meant_is_told_from_its_beginning(house: House) -> None:

@@ -324,6 +324,13 @@ def test_an_engine_that_fails_is_an_error_frame_without_a_word_of_its_own(room: 
         assert talk.until("done")[-1]["text"] == "你好！再见。"
 
 
+def test_a_reader_of_another_language_is_told_of_errors_in_their_own(room: Room) -> None:
+    with room.connected(reads="en") as talk:
+        assert talk.ready["language"] == "zh"
+        talk.socket.send_bytes(b"?")
+        assert "cannot be read" in talk.until("error")[-1]["message"]
+
+
 def test_errors_are_told_in_the_language_of_the_conversation(room: Room) -> None:
     with room.connected(language="en") as talk:
         talk.socket.send_bytes(b"?")

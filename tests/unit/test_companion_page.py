@@ -51,6 +51,10 @@ def test_the_key_is_never_in_an_address() -> None:
     assert "history.replaceState" in CODE
 
 
+def test_the_page_says_what_its_reader_reads() -> None:
+    assert 'type: "hello", key, reads: language' in CODE
+
+
 def test_the_page_is_served_under_a_policy_that_lets_it_connect_home(tmp_path: Path) -> None:
     answer = House(tmp_path).client.get("/companion")
     assert answer.status_code == 200 and "frame-ancestors 'none'" in answer.headers["content-security-policy"]

@@ -18,6 +18,8 @@ from workers.companion import CompanionProgram
 
 MEMORY = Memory(id=MemoryId("m_1"), question="", answer="I was born in Leeds.", language="en", personal_data=("phone",))
 
+LAST = "好\u2028\u0085"  #: with ends of a line that end none here
+
 
 def asked(tenant: str = "ours") -> Asked:
     return Asked(
@@ -58,7 +60,7 @@ class Told:
             if self.error:
                 raise self.error
             await self.go.wait()
-            yield "好"
+            yield LAST
         finally:
             self.stopped.set()
 
@@ -93,7 +95,7 @@ async def pieces_of(url: str, key: str = "", tenant: str = "ours") -> list[Place
 def test_what_is_asked_arrives_whole_and_the_answer_comes_in_pieces() -> None:
     async def test(url: str, told: Told) -> None:
         told.go.set()
-        assert await pieces_of(url) == ["[Happy] 你", "好"]
+        assert await pieces_of(url) == ["[Happy] 你", LAST]
         assert told.asked == [asked()]
 
     served(test)
@@ -106,8 +108,8 @@ def test_a_second_answer_is_told_its_place_and_comes_when_the_first_is_over() ->
         second = RemoteCompanion(url).answer(asked("theirs"))
         assert await anext(second) == Place(place=1)
         told.go.set()
-        assert [piece async for piece in first] == ["好"]
-        assert [piece async for piece in second] == ["[Happy] 你", "好"]
+        assert [piece async for piece in first] == [LAST]
+        assert [piece async for piece in second] == ["[Happy] 你", LAST]
 
     served(test)
 
@@ -122,7 +124,7 @@ def test_who_hangs_up_stops_the_answer_and_gives_the_place_away() -> None:
         await answer.aclose()  # type: ignore[attr-defined]
         await asyncio.wait_for(told.stopped.wait(), 1)
         told.go.set()
-        assert await pieces_of(url) == ["[Happy] 你", "好"]
+        assert await pieces_of(url) == ["[Happy] 你", LAST]
 
     served(test)
 

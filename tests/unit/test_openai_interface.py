@@ -14,6 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from adapters.engines import Engines
+from kernel.errors import StoreUnavailable
 from kernel.ids import ElderId, FileId, JobId, model_name
 from kernel.job import JobStatus
 from kernel.ports import ChatOptions, Ending
@@ -595,6 +596,30 @@ async def test_a_second_start_names_the_running_job_and_adds_nothing(house: Hous
     assert error.code == "job_running" and first.id in error.message
     assert error.response.headers["x-should-retry"] == "false"
     assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+
+
+async def test_of_two_who_start_at_once_the_second_adds_nothing(house: House, client: AsyncOpenAI) -> None:
+    house.elder()
+    house.start()
+    live, earlier = house.services.jobs.live, [None]  # it was asked for before the first had added its job
+    house.services.jobs.live = lambda *whose: earlier.pop() if earlier else live(*whose)  # type: ignore[method-assign]
+    file = await _upload(client, _jsonl({"question": "q", "answer": "我是后来说的。"}))
+    started = client.fine_tuning.jobs.create(model=BASE, training_file=file, suffix=ELDER)
+    assert (await _refused(started, openai.ConflictError)).code == "job_running"
+    assert house.services.elders.count_answers(house.tenant, ElderId(ELDER)) == 3
+    assert house.services.files.of_elder(house.tenant, ElderId(ELDER)) == []
+
+
+async def test_no_job_goes_on_without_the_answers_of_its_file(house: House, client: AsyncOpenAI) -> None:
+    def unavailable(*_: object) -> int:
+        raise StoreUnavailable
+
+    house.elder()
+    file = await _upload(client)
+    house.services.elders.add_answers = unavailable  # type: ignore[method-assign]
+    body = {"model": BASE, "training_file": file, "suffix": ELDER}
+    assert house.client.post("/v1/fine_tuning/jobs", json=body).status_code == 503
+    assert house.services.jobs.live(house.tenant, ElderId(ELDER)) is None and house.bell.rung == []
 
 
 async def test_a_job_is_followed_to_the_model_that_it_made(house: House, client: AsyncOpenAI) -> None:

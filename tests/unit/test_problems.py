@@ -1,12 +1,15 @@
 """Problems: whoever asks in Chinese is refused in Chinese, whichever layer refuses."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 
+from config.settings import ROOT
 from kernel import errors
 from kernel.errors import HeirloomError
 from tests.unit.test_api import ELDER, House
@@ -37,6 +40,9 @@ def house(tmp_path: Path) -> House:
         ("POST", "/elders", {"json": {"elder_id": "a", "name": "n", "language": "fr"}}, 422, "只能是 'zh' 或 'en'"),
         ("POST", "/elders", {"json": {"elder_id": "a b", "name": "n"}}, 422, "老人编号（elder_id）只能是"),
         ("POST", "/elders", {"json": {"elder_id": "a", "name": "n", "base_model": "b"}}, 422, "没有基础模型 b"),
+        ("GET", f"/conversations?offset={10**20}", {}, 422, "offset：不能大于 2147483648"),
+        ("GET", f"/feedback?elder_id={ELDER}&offset={10**20}", {}, 422, "offset：不能大于 2147483648"),
+        ("GET", f"/elders/{ELDER}/answers?offset={10**20}", {}, 422, "offset：不能大于 2147483648"),
         ("DELETE", "/chat", {}, 405, "这个地址不支持这种请求方法。"),
         ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": "a" * 200_001}}, 413, "回答超过了 200 kB"),
         ("POST", f"/elders/{ELDER}/answers", {"json": {"answer": " "}}, 422, "回答里没有文字：请写下老人说的话。"),
@@ -77,3 +83,28 @@ def test_every_error_is_drawn_where_it_stands_in_the_tree() -> None:
 
     drawn = re.findall(r"^ {4}([ │├└─]*)([A-Z]\w+)", str(errors.__doc__), re.MULTILINE)
     assert sorted((name, len(lines) // 4) for lines, name in drawn) == sorted(walk(HeirloomError, 0))
+
+
+def test_wherever_an_error_is_made_each_blank_of_its_message_has_a_value() -> None:
+    made = [(path, *one) for name in _CODE for path in (ROOT / name).rglob("*.py") for one in _made(path)]
+    assert len(made) > 100
+    lacking = [
+        f"{path.name}:{line} {kind.__name__} lacks {missing}"
+        for path, line, kind, given in made
+        if (missing := {blank for _, blank, _, _ in Formatter().parse(f"{kind.__doc__}{kind.zh}") if blank} - given)
+    ]
+    assert lacking == []
+
+
+_CODE = ("kernel", "adapters", "workers", "config", "modelserver")
+
+
+def _made(path: Path) -> Iterator[tuple[int, type[HeirloomError], set[str | None]]]:
+    """Where an error is made: the line, which, and the details that it is given."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        kind = node.exc if isinstance(node, ast.Raise) else node.func if isinstance(node, ast.Call) else None
+        found = getattr(errors, kind.id, None) if isinstance(kind, ast.Name) else None
+        given = {one.arg for one in node.keywords} if isinstance(node, ast.Call) else set()
+        if isinstance(found, type) and issubclass(found, HeirloomError) and None not in given:
+            yield node.lineno, found, given

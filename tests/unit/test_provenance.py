@@ -97,6 +97,15 @@ def test_a_refusal_came_from_no_memory_and_nothing_else_did() -> None:
     assert (origin.memories, origin.made) == ((), ())
 
 
+def test_of_what_was_taken_back_nothing_is_left_nor_of_what_rests_on_it_too() -> None:
+    left = LIFE.told_in(frozenset(memory.id for memory in MEMORIES.items if memory != BIRTH))
+    for gone in (BIRTH.id, BORN.id, PAIR.id):
+        with pytest.raises(MadeNotFound):
+            why(left, gone)
+    assert [made.id for made in why(left, ROWED.id).made] == ["Note 1"]  # the topic was named after both
+    assert why(left, REFUSED.id).memories == ()
+
+
 def test_what_was_never_made_is_said() -> None:
     with pytest.raises(MadeNotFound, match="s_nothing"):
         why(LIFE, "s_nothing")

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from traceback import format_exception
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from adapters.artifacts import ArtifactStore, Place
-from kernel.errors import BaseModelMissing, Cancelled, EngineUnavailable, QueueUnavailable
+from kernel.errors import BaseModelMissing, Cancelled, EngineUnavailable, QueueUnavailable, StoreUnavailable
 from kernel.ids import ElderId, JobId, TenantId
 from kernel.job import Brain, Job, JobStatus, Step, StepState
 from kernel.pipeline import Queue, Stage
@@ -283,6 +284,53 @@ def test_an_unexpected_error_is_kept_without_its_words(house: House) -> None:
     house.work["shout"] = broke
     job = house.advance("cpu")
     assert job.error_code == "stage_failed" and "grandmother" not in str(job.error_details)
+
+
+@pytest.mark.parametrize("error", [ValueError, EngineUnavailable])
+def test_a_store_that_fails_after_an_error_carries_none_of_its_words_along(
+    house: House, error: type[Exception]
+) -> None:
+    def broke(*_: Any) -> None:
+        raise error() from ValueError("grandmother's words")
+
+    def unavailable(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable
+
+    house.work["shout"] = broke
+    house.jobs.finish = house.jobs.release = unavailable  # type: ignore[method-assign]
+    runner = house.runner()
+    with pytest.raises(StoreUnavailable) as raised:
+        replace(runner, terms=replace(runner.terms, store_patience=timedelta(0))).advance(house.job, "cpu")
+    assert "grandmother" not in "".join(format_exception(raised.value))
+
+
+def test_a_job_that_was_lost_before_its_error_was_written_is_the_others(house: House) -> None:
+    def broke(*_: Any) -> None:
+        house.now += timedelta(seconds=11)
+        house.jobs.claim(US, JOB, owner="other", now=house.now, ttl=timedelta(seconds=10))
+        raise ValueError
+
+    house.work["shout"] = broke
+    job = house.advance("cpu")
+    assert (job.status, job.error_code) == (JobStatus.TRAINING, "") and job.lease and job.lease.owner == "other"
+
+
+@pytest.mark.parametrize("stage", ["shout", "tell"])
+def test_a_worker_that_was_suspended_keeps_nothing_of_a_job_that_is_anothers(
+    house: House, tmp_path: Path, stage: str
+) -> None:
+    def suspended(*_: Any) -> Any:
+        house.now += timedelta(seconds=11)
+        house.jobs.claim(US, JOB, owner="other", now=house.now, ttl=timedelta(seconds=10))
+        return Text("late") if stage == "shout" else Publication(number=7, tag="t")
+
+    house.work[stage] = suspended
+    runner = house.runner()
+    deaf = replace(runner, terms=replace(runner.terms, heartbeat=timedelta(hours=1)))
+    for queue in ("cpu", "gpu")[: 1 if stage == "shout" else 2]:
+        deaf.advance(house.job, queue)
+    assert house.job.lease and house.job.lease.owner == "other"
+    assert not list((tmp_path / "us" / "e" / stage).glob("[!.]*"))
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_what_it_made_stays(house: House) -> None:

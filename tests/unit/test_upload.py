@@ -1,11 +1,13 @@
 """Uploads: what a family sends is taken whole or refused with the line that is wrong."""
 
 import json
+from dataclasses import asdict
 
+import bson
 import pytest
 
 from kernel.errors import BadInput, BadLine, TooLarge
-from kernel.upload import make_answer, read_answers, read_probes
+from kernel.upload import MAX_EXPECTS, MAX_PROBES, MAX_QUESTION, make_answer, read_answers, read_probes
 
 LIMIT = 1_000
 
@@ -123,3 +125,16 @@ def test_a_thousand_questions_are_enough() -> None:
     assert len(read_probes(_lines(*[{"question": "q"}] * 1_000))) == 1_000
     with pytest.raises(TooLarge):
         read_probes(_lines(*[{"question": "q"}] * 1_001))
+
+
+@pytest.mark.parametrize("expects", ['[["half a character: \\ud800"]]', json.dumps([["x" * MAX_EXPECTS]])])
+def test_what_an_answer_should_hold_is_refused_where_no_store_could_keep_it(expects: str) -> None:
+    with pytest.raises(BadLine, match="'expects'"):
+        read_probes(_lines('{"question": "q", "expects": ' + expects + "}"))
+
+
+@pytest.mark.parametrize("group", ["😀", "😀" * (MAX_EXPECTS - 6)])
+def test_the_longest_list_of_questions_is_one_document(group: str) -> None:
+    groups = [[group]] * max(1, (MAX_EXPECTS - 2) // len(f'["{group}"], '))
+    probes = read_probes(_lines(*[{"question": "😀" * MAX_QUESTION, "expects": groups}] * MAX_PROBES))
+    assert len(bson.encode({"items": [asdict(probe) for probe in probes]})) < 16_000_000
