@@ -8,7 +8,7 @@ import structlog
 from kernel import errors
 from kernel.elder import Elder
 from kernel.errors import ConsentMissing, ElderNotFound, HeirloomError, QueueUnavailable, TooFewMemories
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import ElderId, FileId, JobId, TenantId
 from kernel.job import Brain, Job, JobStatus, Step
 from kernel.left_brain_pipeline import PIPELINES
 from kernel.memory import Answer, collect_memories
@@ -32,6 +32,7 @@ def start_training(
 ) -> tuple[Job, bool]:
     """The job, and whether a worker was told of it; if not, the sweep tells one later.
 
+    `told`: what `training_file` adds to the elder's answers, once nobody else trains them.
     Raises TooFewMemories, ConsentMissing, JobRunning, ElderNotFound where the elder is removed meanwhile.
     """
     check_training(services, tenant, elder, [*services.elders.answers(tenant, elder.id), *told], brain=brain)
@@ -54,6 +55,13 @@ def start_training(
     if is_gone(tenant, elder, services.elders):
         services.jobs.delete(tenant, elder.id)
         raise ElderNotFound(elder=elder.id)
+    if told:
+        try:
+            services.files.give(tenant, FileId(training_file), elder.id)
+            services.elders.add_answers(tenant, elder.id, told)
+        except HeirloomError:
+            services.jobs.request_cancel(tenant, job.id, now=now)
+            raise
     services.jobs.add_event(tenant, job.id, kind="job.queued", at=now, facts={})
     try:
         services.doorbell.ring(tenant, job.id, PIPELINES[brain][0].queue)

@@ -17,8 +17,6 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_seen)]
 Offset = Annotated[int, Field(ge=0, le=2**31)]  #: a database takes no number of more than 8 bytes
 
-Offset = Annotated[int, Field(ge=0, le=2**31)]  #: the store counts no further than 2**63
-
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
