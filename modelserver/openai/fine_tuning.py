@@ -110,7 +110,7 @@ def _elder(services: Services, tenant: TenantId, wanted: NewJob, told: Sequence[
 
 def _new_elder(services: Services, known: ElderId, wanted: NewJob, told: Sequence[Answer]) -> Elder:
     metadata = wanted.metadata or {}
-    name = (metadata.get("elder_name") or "").strip()[:100] or known
+    name = "".join(filter(str.isprintable, metadata.get("elder_name") or "")).strip()[:100] or known
     language = metadata.get("language") or collect_memories(told, elder_name=name, language="en").language
     if language not in _LANGUAGES:
         raise BadInput(reason="The language must be zh or en.", param="metadata")
