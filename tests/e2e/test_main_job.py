@@ -72,9 +72,9 @@ def test_the_trained_model_remembers_and_admits_what_it_does_not_know(
 ) -> None:
     """The floors lie under what was measured (CHANGELOG), so that they hold on another machine."""
     arms = {arm["arm"]: arm for arm in family.model(sample.id)["active"]["arms"]}
-    assert arms["trained+retrieval"]["recall"] >= 0.75
-    assert arms["trained+retrieval"]["honesty"] >= 0.50
-    assert arms["trained"]["recall"] >= 0.40
+    assert arms["trained+retrieval"]["recall"] >= 0.80
+    assert arms["trained+retrieval"]["honesty"] >= 0.55
+    assert arms["trained"]["recall"] >= 0.50
     assert arms["trained+retrieval"]["invention"] <= arms["base+retrieval"]["invention"]
     assert arms["trained+retrieval"]["style"] >= 0.8
     assert arms["trained+retrieval"]["recall"] >= arms["base+retrieval"]["recall"]
