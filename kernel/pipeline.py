@@ -334,7 +334,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
-        version=3,
+        version=4,
     ),
     Stage(
         name="publish",

@@ -2,7 +2,8 @@
 
 A small model that is shown two memories tells hardly better than chance whether one of them answers. But it learnt
 the memories by heart, and asked alone it begins with the one that the question brings to its mind. Where retrieval is
-in doubt, only what both came upon is shown; where they disagree, nothing is remembered.
+in doubt, only what both came upon is shown. Where they disagree, nothing is remembered; but a model that remembers
+something, if something else, is not at a loss, and what is likely meant is then shown alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,9 @@ def settled(found: Found, said: str, memories: Sequence[Memory]) -> Found | None
     begun = _begun([word.group().casefold() for word in words], memories)
     if not begun:
         return Found(memories=(), is_sure=False)
-    return found if begun & {memory.id for memory in found.memories} else None
+    if begun & {memory.id for memory in found.memories}:
+        return found
+    return Found(memories=found.memories[:1], is_sure=True) if found.is_likely else None
 
 
 def _begun(words: Sequence[str], memories: Sequence[Memory]) -> set[str]:

@@ -34,6 +34,7 @@ WORDS_WEIGHT = 3.0
 READ, NAT_WEIGHT = 3, 0.25
 #: The score, after reading, from which the best is surely meant; English is read by two models. See DECISIONS.md.
 READ_SURE = {"en": 7.0, "zh": 5.0}
+LIKELY = 1.0  #: so little under that, it is likely meant
 #: Unread, a best memory is surely meant that scores so high, and so far above the next.
 SURE, APART = 4.0, 1.5
 #: BM25 (Robertson & Zaragoza 2009): saturation k1, and a weak length normalisation, as memories are short.
@@ -56,6 +57,7 @@ _ADDRESS = re.compile(
 class Found:
     memories: Sequence[Memory]  #: best first
     is_sure: bool  #: the first is surely meant
+    is_likely: bool = False  #: it is nearly so
 
 
 class Retriever:
@@ -94,15 +96,16 @@ class Retriever:
         """
         heard, scores = self._scored(question)
         best = _best_first(scores)[: max(limit, READ)]
-        is_sure = _stands_out(scores[best])
+        is_sure = is_likely = _stands_out(scores[best])
         read = self._read(heard, [self._memories[number].answer for number in best[:READ]])
         if read:
             scores[best[:READ]] += NAT_WEIGHT * np.array(read)
             best[:READ] = best[:READ][_best_first(scores[best[:READ]])]
             is_sure = bool(scores[best[0]] >= READ_SURE[self._language])
+            is_likely = bool(scores[best[0]] >= READ_SURE[self._language] - LIKELY)
         shown = best[: min(limit, 1) if is_sure else limit]
         memories = [self._narrowed(heard, self._memories[number]) for number in shown]
-        return Found(memories=memories, is_sure=is_sure)
+        return Found(memories=memories, is_sure=is_sure, is_likely=is_likely)
 
     def find_unread(self, question: str, limit: int) -> Found:
         """The cheap half of `find`: by the index alone. Raises EngineUnavailable."""

@@ -98,10 +98,14 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
         memories=list(found.memories) if found and not is_refused else [],
         history=history,
         options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
-        opening=beginning(found.memories[0], version.begins_with) if found and found.is_sure else "",
+        opening=_opening(version, found),
         refusal=words.refusals[0] if is_refused else "",
         doubt=None if is_refused or is_follow_up else _doubt(version, found, retriever.memories),
     )
+
+
+def _opening(version: ModelVersion, found: Found | None) -> str:
+    return beginning(found.memories[0], version.begins_with) if found and found.is_sure else ""
 
 
 def _doubt(version: ModelVersion, found: Found | None, memories: Sequence[Memory]) -> Doubt | None:
@@ -170,7 +174,7 @@ def _recalled(services: Services, answering: Answering, doubt: Doubt) -> Asked:
         return asked  # to be answered, or refused, in the usual way
     if after_all is None:
         return replace(asked, memories=[], refusal=asked.words.refusals[0])
-    return replace(asked, memories=list(after_all.memories))
+    return replace(asked, memories=list(after_all.memories), opening=_opening(asked.version, after_all))
 
 
 def advance(answering: Answering) -> None:

@@ -51,6 +51,15 @@ def test_nothing_is_remembered_where_the_model_admits_it_or_thinks_of_something_
     assert settled(DOUBTED, said, TOLD) is None
 
 
+LIKELY = Found(memories=(HOME, DOG), is_sure=False, is_likely=True)
+
+
+def test_what_is_likely_meant_is_shown_alone_to_a_model_that_remembers_something_else() -> None:
+    assert settled(LIKELY, "I went to school in Tuam when I", TOLD) == Found(memories=(HOME,), is_sure=True)
+    assert settled(LIKELY, "I don't remember that.", TOLD) is None
+    assert settled(LIKELY, "Our dog Captain slept on the stairs", TOLD) == LIKELY
+
+
 @pytest.mark.parametrize(
     "said", ["Good morning, dear. Ask me anything you like.", "I am Ann. Ask me about my life.", ""]
 )
