@@ -86,11 +86,16 @@ def _belongs(requirement: Requirement, group: str) -> bool:
 
 
 def _is_installed(requirement: Requirement) -> bool:
+    version = _version(requirement.name)
+    return bool(version) and requirement.specifier.contains(version, prereleases=True)
+
+
+def _version(package: str) -> str:
+    """The installed one; "" for none."""
     try:
-        version = importlib.metadata.version(requirement.name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return requirement.specifier.contains(version, prereleases=True)
+        return ""
 
 
 def _converter(settings: Settings, words: Words) -> Finding:
@@ -148,4 +153,8 @@ def _gpu(words: Words) -> Finding:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return Finding(part=words("doctor.gpu"), found=words("doctor.no_gpu"), is_ok=False, is_needed=False)
-    return Finding(part=words("doctor.gpu"), found="; ".join(done.stdout.strip().splitlines()))
+    cards, torch = "; ".join(done.stdout.strip().splitlines()), _version("torch")
+    if torch.endswith("+cpu"):
+        idle = words("doctor.gpu_idle", cards=cards, version=torch)
+        return Finding(part=words("doctor.gpu"), found=idle, is_ok=False, is_needed=False)
+    return Finding(part=words("doctor.gpu"), found=cards)

@@ -161,6 +161,12 @@ def test_the_gpu_is_for_the_gpu_queue_and_the_companion() -> None:
         assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"]) or name == "companion"), name
 
 
+def test_the_card_is_used_where_the_image_is_built_with_cuda() -> None:
+    assert COMPOSE["x-heirloom"]["build"]["args"]["TORCH_INDEX"].startswith("${TORCH_INDEX:-")
+    assert "ARG TORCH_INDEX=" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "\n# TORCH_INDEX=" in (ROOT / ".env.example").read_text(encoding="utf-8")
+
+
 def _port(service: dict[str, Any]) -> str:
     return str(next(part for part in service["command"] if part.startswith("--port="))).partition("=")[2]
 
