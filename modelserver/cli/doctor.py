@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 from packaging.requirements import Requirement
@@ -29,7 +30,7 @@ def examine(settings: Settings, words: Words) -> Iterator[Finding]:
     yield _compiler(words)
     yield _converter(settings, words)
     yield from _bases(settings, words)
-    yield _disk(settings, words)
+    yield from _disks(settings, words)
     yield _memory(words)
     yield _gpu(words)
     yield from examine_servers(settings, words)
@@ -123,15 +124,24 @@ def _bases(settings: Settings, words: Words) -> Iterator[Finding]:
         yield Finding(part=words("doctor.base", name=base.name), found=found, is_ok=is_here, is_needed=False)
 
 
-def _disk(settings: Settings, words: Words) -> Finding:
-    folder = next(path for path in (settings.data_dir.resolve(), *settings.data_dir.resolve().parents) if path.exists())
+def _disks(settings: Settings, words: Words) -> Iterator[Finding]:
+    """Of the data and of the models: one where both lie on the same."""
+    folders = [
+        next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+        for folder in (settings.model_dir, settings.data_dir)
+    ]
+    for folder in {path.stat().st_dev: path for path in folders}.values():
+        yield _disk(folder, words)
+
+
+def _disk(folder: Path, words: Words) -> Finding:
     usage = shutil.disk_usage(folder)
     free = usage.free / 1e9
     is_ok = free >= DISK_GB
     found = words("doctor.free", free=free, total=usage.total / 1e9)
     if not is_ok:
         found = words("doctor.disk_low", free=free, path=folder, need=DISK_GB)
-    return Finding(part=words("doctor.disk"), found=found, is_ok=is_ok)
+    return Finding(part=words("doctor.disk", path=folder), found=found, is_ok=is_ok)
 
 
 def _memory(words: Words) -> Finding:
