@@ -65,7 +65,7 @@ def _packages(settings: Settings, words: Words) -> Iterator[Finding]:
         yield Finding(part=part, found=words("doctor.not_installed"), is_ok=False)
         return
     is_embedded = not (settings.mongo_url and settings.redis_url)
-    for group in ("", "train", "graph", "models", "embedded"):
+    for group in ("", "train", "graph", "models", "voice", "embedded"):
         members = [one for one in declared if _belongs(one, group)]
         missing = [one.name for one in members if not _is_installed(one)]
         names, extra = ", ".join(missing), group or "train,graph,embedded"
@@ -74,7 +74,7 @@ def _packages(settings: Settings, words: Words) -> Iterator[Finding]:
             part=words("doctor.packages", group=group or "heirloom"),
             found=words("doctor.missing_packages", names=names, group=extra) if missing else found,
             is_ok=not missing,
-            is_needed=group != "embedded" or is_embedded,
+            is_needed=group != "voice" and (group != "embedded" or is_embedded),
         )
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import httpx
 import pytest
 
 from config.settings import Settings
-from modelserver.cli import doctor
+from modelserver.cli import doctor, servers
 from modelserver.cli.words import Words
 
 EN, ZH = Words("en"), Words("zh")
@@ -29,3 +30,27 @@ def test_the_disk_of_the_models_is_looked_at_where_it_is_another_one(tmp_path: P
     settings = Settings(data_dir=data, model_dir=models)
     assert [one.part for one in doctor._disks(settings, EN)] == ["Disk of /dev/shm", f"Disk of {tmp_path}"]
     assert len(list(doctor._disks(Settings(data_dir=data, model_dir=tmp_path), EN))) == 1
+
+
+def test_the_live_talk_is_looked_at_and_nothing_of_it_is_needed() -> None:
+    settings = Settings(mongo_url="mongodb://127.0.0.1:1/", redis_url="redis://127.0.0.1:1/0")
+    [voice] = [one for one in doctor._packages(settings, EN) if one.part == "Packages: voice"]
+    assert not voice.is_needed
+    hearing = servers._speech(EN, "Hearing", "HEIRLOOM_FUNASR_URL", url="ws://127.0.0.1:1", embedded="PocketSphinx")
+    assert "HEIRLOOM_FUNASR_URL" in hearing.found and (hearing.is_ok, hearing.is_bad) == (False, False)
+    assert servers._speech(EN, "Hearing", "X", url="", embedded="PocketSphinx").found == "PocketSphinx"
+
+
+def test_the_services_parts_are_named_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("store", "queue", "workers", "vectors", "engine", "companion")
+    parts = {name: {"is_up": name != "queue", "message": "m"} for name in names}
+    asked: list[str] = []
+
+    def get(url: str, *, headers: dict[str, str], **_: object) -> httpx.Response:
+        asked.append(headers["Accept-Language"])
+        return httpx.Response(200, json={"parts": parts})
+
+    monkeypatch.setattr(servers.httpx, "get", get)
+    found = servers._api("http://here", ZH).found
+    assert asked == ["zh"] and "任务队列 ✗ m" in found
+    assert not any(name in found for name in names)
