@@ -1,6 +1,6 @@
 # docker compose build        (one image for the API, the workers and the sweep)
 #
-# For a GPU worker: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126 takes torch's CUDA build.
+# For a GPU worker: TORCH_INDEX=https://download.pytorch.org/whl/cu126 in .env takes torch's CUDA build.
 
 FROM python:3.11.14-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make && rm -rf /var/lib/apt/lists/*

@@ -1,6 +1,6 @@
 """The program behind adapters/base_models.py: get one base model's weights, and write them as a GGUF too.
 
-Request: model, source, have (a folder whose weights may be kept, or ""), hf_path (where a person would put
+Request: model, key, source, have (a folder whose weights may be kept, or ""), hf_path (where a person would put
 them), download (kept between attempts, so that a download resumes), hf and gguf (what to write), dtype,
 quantisation, converter. Result: {"made_weights": bool}.
 """
@@ -107,12 +107,18 @@ def _download(repository: str, request: dict[str, Any]) -> None:
     try:
         snapshot_download(repository, local_dir=folder, allow_patterns=_WANTED)
     except Exception as error:
-        raise BaseModelMissing(model=request["model"], how=_how(repository, request["hf_path"])) from error
+        raise BaseModelMissing(model=request["model"], how=_how(repository, request)) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     os.replace(folder, request["hf"])
 
 
-def _how(repository: str, hf_path: str) -> str:
+def _how(repository: str, request: dict[str, Any]) -> str:
+    """A stack that `heirloom up` started asks no hub: its training downloads nothing."""
+    from huggingface_hub.constants import is_offline_mode
+
+    hf_path = request["hf_path"]
+    if is_offline_mode():
+        return f"Run 'heirloom base prepare {request['key']}', or put it at {hf_path}."
     return (
         f"The Hugging Face hub did not give it. On a machine that reaches it, run "
         f"'hf download {repository} --local-dir {Path(hf_path).name}', copy that folder to {hf_path}, "

@@ -98,6 +98,7 @@ class BaseModelStore:
         aside = _beside(base, "aside")
         return {
             "model": base.name,
+            "key": base.key,
             "source": base.source,
             "have": str(base.hf_path) if _may_keep(base) else "",
             "hf_path": str(base.hf_path),

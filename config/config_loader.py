@@ -1,6 +1,7 @@
 """The configuration loader: training_config.yaml with its templates filled in and the environment on top.
 
-An environment variable HEIRLOOM_A__B overrides key b of section a; HEIRLOOM_CURRENT_MODEL the top key.
+An environment variable HEIRLOOM_A__B overrides key b of section a, where a is one of four, and is refused where it
+names nothing; HEIRLOOM_CURRENT_MODEL the top key.
 """
 
 import os
@@ -21,6 +22,7 @@ from kernel.prompt import Prompts
 from kernel.recipe import BaseModel, DpoRecipe, LoraRecipe, Recipe, SampleCounts, SftRecipe
 
 _OVERRIDABLE = ("samples", "training", "lora", "left_brain")
+_ELSEWHERE = ("companion",)  #: sections of other files
 
 
 class ConfigLoader:
@@ -195,8 +197,10 @@ def _overrides(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
         found["current_model"] = current
     for name, text in environ.items():
         section, *keys = name.removeprefix("HEIRLOOM_").lower().split("__")
-        if not name.startswith("HEIRLOOM_") or section not in _OVERRIDABLE or not keys:
+        if not name.startswith("HEIRLOOM_") or not keys or section in _ELSEWHERE:
             continue
+        if section not in _OVERRIDABLE:
+            raise BadInput(reason=f"{name} is read nowhere. Sections that can be: {', '.join(_OVERRIDABLE)}.")
         _check_known(config[section], keys, name)
         value: Any = yaml.safe_load(text)
         for key in reversed(keys):

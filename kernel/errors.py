@@ -311,17 +311,17 @@ class Unauthorized(Permanent):
 
 
 class StageFailed(Permanent):
-    """Stage {stage} failed: {reason}"""
+    """Stage {stage} failed ({reason}). Start it again; if it fails the same way, look at the worker's log."""
 
     code = "stage_failed"
-    zh = "“{stage}”阶段失败：{reason}"
+    zh = "“{stage}”阶段失败（{reason}）。请重新开始；若仍失败，请查看工作进程的日志。"
 
 
 class ConversionMismatch(StageFailed):
-    """The converted model answers differently from the trained one ({same} of {asked} the same): not published."""
+    """Converted, the model says {same} of {asked} answers as before: not published. Train again, or on another base."""
 
     code = "conversion_mismatch"
-    zh = "转换后的模型与训练所得的回答不一致（{asked} 个问题中 {same} 个一致）：没有发布。"
+    zh = "转换后的模型与训练所得的回答不一致（{asked} 题中 {same} 题一致）：没有发布。请重新训练，或换一个基础模型。"
 
 
 class StageKeepsDying(StageFailed):
@@ -355,10 +355,10 @@ class TeacherMisconfigured(Permanent):
 
 
 class TeacherRefused(Permanent):
-    """The teacher model refused to work on one memory ({purpose})."""
+    """The teacher model refused one memory ({purpose}). Take that answer back, or choose another model."""
 
     code = "teacher_refused"
-    zh = "教师模型拒绝处理其中一条记忆（{purpose}）。"
+    zh = "教师模型拒绝处理其中一条记忆（{purpose}）。请收回那条回答，或换一个教师模型。"
 
 
 class BudgetSpent(Permanent):
@@ -441,10 +441,10 @@ class SpeechUnavailable(Transient):
 
 
 class TeacherUnavailable(Transient):
-    """The teacher model is not answering: {reason}"""
+    """The teacher model is not answering: {reason}. Try again in a minute; 'heirloom doctor' tests it."""
 
     code = "teacher_unavailable"
-    zh = "教师模型没有响应：{reason}"
+    zh = "教师模型没有响应：{reason}。请稍后再试；heirloom doctor 可以检查。"
 
 
 class TeacherGarbled(Transient):

@@ -49,6 +49,7 @@ _CHINESE = {
         "training_config.yaml 里没有基础模型 {key}。可以选择：{known}。"
     ),
     "storage of {key} must be one of: {known}.": "{key} 的 storage 只能是：{known}。",
+    "{name} is read nowhere. Sections that can be: {known}.": "{name} 不会被读取。可以设置的部分：{known}。",
     "{name} names no key of training_config.yaml.": "{name} 不对应 training_config.yaml 里的任何一项。",
     "The request": "这次提交的内容",
     "The answer": "回答",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 from packaging.requirements import Requirement
@@ -29,7 +30,7 @@ def examine(settings: Settings, words: Words) -> Iterator[Finding]:
     yield _compiler(words)
     yield _converter(settings, words)
     yield from _bases(settings, words)
-    yield _disk(settings, words)
+    yield from _disks(settings, words)
     yield _memory(words)
     yield _gpu(words)
     yield from examine_servers(settings, words)
@@ -64,7 +65,7 @@ def _packages(settings: Settings, words: Words) -> Iterator[Finding]:
         yield Finding(part=part, found=words("doctor.not_installed"), is_ok=False)
         return
     is_embedded = not (settings.mongo_url and settings.redis_url)
-    for group in ("", "train", "graph", "models", "embedded"):
+    for group in ("", "train", "graph", "models", "voice", "embedded"):
         members = [one for one in declared if _belongs(one, group)]
         missing = [one.name for one in members if not _is_installed(one)]
         names, extra = ", ".join(missing), group or "train,graph,embedded"
@@ -73,7 +74,7 @@ def _packages(settings: Settings, words: Words) -> Iterator[Finding]:
             part=words("doctor.packages", group=group or "heirloom"),
             found=words("doctor.missing_packages", names=names, group=extra) if missing else found,
             is_ok=not missing,
-            is_needed=group != "embedded" or is_embedded,
+            is_needed=group != "voice" and (group != "embedded" or is_embedded),
         )
 
 
@@ -86,11 +87,16 @@ def _belongs(requirement: Requirement, group: str) -> bool:
 
 
 def _is_installed(requirement: Requirement) -> bool:
+    version = _version(requirement.name)
+    return bool(version) and requirement.specifier.contains(version, prereleases=True)
+
+
+def _version(package: str) -> str:
+    """The installed one; "" for none."""
     try:
-        version = importlib.metadata.version(requirement.name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return requirement.specifier.contains(version, prereleases=True)
+        return ""
 
 
 def _converter(settings: Settings, words: Words) -> Finding:
@@ -118,15 +124,24 @@ def _bases(settings: Settings, words: Words) -> Iterator[Finding]:
         yield Finding(part=words("doctor.base", name=base.name), found=found, is_ok=is_here, is_needed=False)
 
 
-def _disk(settings: Settings, words: Words) -> Finding:
-    folder = next(path for path in (settings.data_dir.resolve(), *settings.data_dir.resolve().parents) if path.exists())
+def _disks(settings: Settings, words: Words) -> Iterator[Finding]:
+    """Of the data and of the models: one where both lie on the same."""
+    folders = [
+        next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+        for folder in (settings.model_dir, settings.data_dir)
+    ]
+    for folder in {path.stat().st_dev: path for path in folders}.values():
+        yield _disk(folder, words)
+
+
+def _disk(folder: Path, words: Words) -> Finding:
     usage = shutil.disk_usage(folder)
     free = usage.free / 1e9
     is_ok = free >= DISK_GB
     found = words("doctor.free", free=free, total=usage.total / 1e9)
     if not is_ok:
         found = words("doctor.disk_low", free=free, path=folder, need=DISK_GB)
-    return Finding(part=words("doctor.disk"), found=found, is_ok=is_ok)
+    return Finding(part=words("doctor.disk", path=folder), found=found, is_ok=is_ok)
 
 
 def _memory(words: Words) -> Finding:
@@ -148,4 +163,8 @@ def _gpu(words: Words) -> Finding:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return Finding(part=words("doctor.gpu"), found=words("doctor.no_gpu"), is_ok=False, is_needed=False)
-    return Finding(part=words("doctor.gpu"), found="; ".join(done.stdout.strip().splitlines()))
+    cards, torch = "; ".join(done.stdout.strip().splitlines()), _version("torch")
+    if torch.endswith("+cpu"):
+        idle = words("doctor.gpu_idle", cards=cards, version=torch)
+        return Finding(part=words("doctor.gpu"), found=idle, is_ok=False, is_needed=False)
+    return Finding(part=words("doctor.gpu"), found=cards)

@@ -1,8 +1,10 @@
 """The doctor's look at the servers: which answer, in which version, and what the embedded stack has in their place."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pymongo
@@ -41,6 +43,10 @@ def examine_servers(settings: Settings, words: Words) -> Iterator[Finding]:
     if settings.vllm_url:
         yield _vllm(settings, words)
     yield _teacher(settings, words)
+    if settings.companion != "off":
+        hears, speaks = words("doctor.hearing_embedded"), words("doctor.speaking_embedded")
+        yield _speech(words, words("doctor.hearing"), "HEIRLOOM_FUNASR_URL", url=settings.funasr_url, embedded=hears)
+        yield _speech(words, words("doctor.speaking"), "HEIRLOOM_SOVITS_URL", url=settings.sovits_url, embedded=speaks)
     yield _api(settings.api_url or running.get("url") or settings.url, words)
 
 
@@ -65,7 +71,7 @@ def _vllm(settings: Settings, words: Words) -> Finding:
             engine.check()
         except HeirloomError as error:
             return Finding(part="vLLM", found=error.message(words.language), is_ok=False)
-        return Finding(part="vLLM", found=words("doctor.vllm_ok", url=_public(settings.vllm_url)))
+        return Finding(part="vLLM", found=words("doctor.answers", url=_public(settings.vllm_url)))
 
 
 def _teacher(settings: Settings, words: Words) -> Finding:
@@ -81,13 +87,35 @@ def _teacher(settings: Settings, words: Words) -> Finding:
         return Finding(part=part, found=words("doctor.teacher_ok", model=model.name))
 
 
+def _speech(words: Words, part: str, variable: str, *, url: str, embedded: str) -> Finding:
+    if not url:
+        return Finding(part=part, found=embedded, is_needed=False)
+    if _is_listening(url):
+        return Finding(part=part, found=words("doctor.answers", url=_public(url)), is_needed=False)
+    down = words("doctor.server_down", url=_public(url), variable=variable)
+    return Finding(part=part, found=down, is_ok=False, is_needed=False)
+
+
+def _is_listening(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        port = address.port or (443 if address.scheme in ("https", "wss") else 80)
+        with socket.create_connection((address.hostname, port), timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
 def _api(url: str, words: Words) -> Finding:
     parts: dict[str, dict[str, Any]] = {}
     try:
-        parts = httpx.get(f"{url}/health", timeout=10, trust_env=False).json()["parts"]
+        headers = {"Accept-Language": words.language}
+        parts = httpx.get(f"{url}/health", timeout=10, trust_env=False, headers=headers).json()["parts"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return Finding(part="Heirloom API", found=words("doctor.api_down"), is_ok=False, is_needed=False)
-    told = ", ".join(f"{name} {'✓' if part['is_up'] else '✗ ' + part['message']}" for name, part in parts.items())
+    told = ", ".join(
+        f"{words(f'health.{name}')} {'✓' if part['is_up'] else '✗ ' + part['message']}" for name, part in parts.items()
+    )
     is_ok = all(part["is_up"] for part in parts.values())
     return Finding(part="Heirloom API", found=words("doctor.server_ok", url=url, version=told), is_ok=is_ok)
 

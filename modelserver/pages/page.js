@@ -7,10 +7,10 @@ let wanted = fromAddress.get("elder");
 const SAID = {
   title: "title", language: "other", doorwords: "door", enter: "enter", send: "send", ai: "ai", teach: "teach", elderwords: "who", messagelabel: "ask",
   qlabel: "question", alabel: "answer", save: "save", filelabel: "file", senderlabel: "sender", upload: "upload", train: "train", bylabel: "by", allow: "allow", withdraw: "withdraw", cancel: "cancel",
-  add: "add", namelabel: "name", idlabel: "id", speakslabel: "speaks", create: "create",
+  add: "add", namelabel: "name", idlabel: "id", speakslabel: "speaks", create: "create", live: "live",
   talksbutton: "talks", talkslabel: "talks", memberlabel: "member", newtalk: "newtalk", deletetalks: "all", strictlabel: "strict",
 };
-const INSIDE = ["elderlabel", "ask", "teach", "add", "talks", "talksbutton"];
+const INSIDE = ["elderlabel", "ask", "teach", "add", "live", "talks", "talksbutton"];
 const isNarrow = matchMedia("(max-width: 52rem)");
 
 function showWords() {
@@ -81,6 +81,7 @@ $("deletetalks").addEventListener("click", () => forgetAll().catch(complain));
 $("talksbutton").addEventListener("click", () => toggle("talksbutton", "talks"));
 $("teach").addEventListener("click", () => toggle("teach", "memories"));
 $("add").addEventListener("click", () => toggle("add", "newcomer"));
+$("live").addEventListener("click", () => { $("live").hash = new URLSearchParams({ elder: $("elder").value, lang: here.language }); });
 isNarrow.addEventListener("change", () => { if (!$("elderlabel").hidden) $("talks").hidden = isNarrow.matches; });
 $("elderform").addEventListener("submit", async event => {
   event.preventDefault();

@@ -7,6 +7,8 @@ import pytest
 
 from config.settings import ROOT, Settings
 from modelserver.cli.part import embedded_parts
+from modelserver.companion_frames import Say
+from modelserver.routes.companion import _HELLO_SECONDS
 from tests.unit.test_api import House
 
 PAGE = (ROOT / "modelserver" / "pages" / "companion.html").read_text(encoding="utf-8")
@@ -40,6 +42,11 @@ def test_every_element_that_the_script_asks_for_is_in_the_page() -> None:
 def test_every_frame_is_taken_by_the_page_and_described(frame: str) -> None:
     assert f'case "{frame}"' in CODE or frame == "audio_end"
     assert f"`{frame}`" in DOCUMENT
+
+
+def test_the_limits_of_what_is_sent_are_described() -> None:
+    assert f"within {_HELLO_SECONDS:g} s" in DOCUMENT
+    assert f"{Say.model_json_schema()['properties']['text']['maxLength']:,} characters" in DOCUMENT
 
 
 def test_the_frames_that_are_sent_were_found() -> None:

@@ -161,6 +161,28 @@ def test_the_gpu_is_for_the_gpu_queue_and_the_companion() -> None:
         assert bool(devices) == ("gpu" in _queues(SERVICES[name]["command"]) or name == "companion"), name
 
 
+def test_the_card_is_used_where_the_image_is_built_with_cuda() -> None:
+    assert COMPOSE["x-heirloom"]["build"]["args"]["TORCH_INDEX"].startswith("${TORCH_INDEX:-")
+    assert "ARG TORCH_INDEX=" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "\n# TORCH_INDEX=" in (ROOT / ".env.example").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_setting_reaches_the_containers_and_the_example_says_by_which_file(name: str) -> None:
+    [file] = SERVICES[name]["env_file"]
+    assert file == {"path": "heirloom.env", "required": False}
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert file["path"] in example
+    for value in SERVICES[name]["environment"].values():  # these win over the file, so they must be set in .env
+        assert all(re.search(rf"^(# )?{variable}=", example, re.M) for variable in re.findall(r"\$\{(\w+)", value))
+
+
+def test_what_holds_secrets_is_neither_committed_nor_in_the_image() -> None:
+    for file in (".gitignore", ".dockerignore"):
+        ignored = (ROOT / file).read_text(encoding="utf-8").replace("/", "").split()
+        assert {".env", "heirloom.env"} <= set(ignored)
+
+
 def _port(service: dict[str, Any]) -> str:
     return str(next(part for part in service["command"] if part.startswith("--port="))).partition("=")[2]
 

@@ -51,6 +51,9 @@ def test_the_left_brain_has_a_recipe_of_its_own_that_the_environment_is_on_top_o
 def test_an_override_of_nothing_is_refused() -> None:
     with pytest.raises(BadInput, match="names no key"):
         _loader(HEIRLOOM_TRAINING__EPOCS="2")
+    with pytest.raises(BadInput, match=r"read nowhere.*samples, training"):
+        _loader(HEIRLOOM_TRAININGS__EPOCHS="2")
+    _loader(HEIRLOOM_COMPANION__MODEL="m", HEIRLOOM_LANG="zh", OTHER__KEY="1")  # companion.yaml's, and nobody's
     with pytest.raises(BadInput, match="not in training_config"):
         _loader().get_base_model("gpt-9")
 

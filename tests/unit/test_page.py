@@ -57,6 +57,13 @@ def test_a_family_without_an_elder_is_shown_the_form_that_adds_one() -> None:
     assert 'post("/elders", { elder_id:' in CODE
 
 
+def test_the_live_talk_is_a_link_away_and_no_key_stands_in_it() -> None:
+    assert re.search(r'<a [^>]*id="live" href="companion"', PAGE)
+    [told] = re.findall(r'\$\("live"\)\.hash = (.*?);', CODE)
+    assert "elder:" in told and "key" not in told
+    assert 'fromAddress.get("elder")' in _read(PAGES / "companion.html")
+
+
 def test_every_element_that_the_scripts_ask_for_is_in_the_page() -> None:
     there = set(re.findall(r'\bid="(\w+)"', PAGE))
     worded = CODE.partition("SAID = {")[2].partition("}")[0]

@@ -41,7 +41,7 @@ def test_every_reason_that_the_code_gives_is_there_in_chinese() -> None:
         (TooLarge(what="The answer", limit="200 kB"), "回答超过了 200 kB。"),
         (TooLarge(what="The question on line 7", limit="2000 characters"), "第 7 行的问题超过了 2000 个字。"),
         (NotEnoughMemory(model="m", kind="RAM", need_gb="9", have_gb="1"), "约需 9 GB 内存"),
-        (StageFailed(stage="train_sft", reason="it ended with code 3"), "“监督微调”阶段失败：进程退出，代码 3"),
+        (StageFailed(stage="train_sft", reason="it ended with code 3"), "“监督微调”阶段失败（进程退出，代码 3）。"),
         (StageKeepsDying(stage="merge", attempts=5), "“合并权重”阶段已使工作进程中断 5 次"),
         (BudgetSpent(limit="500 calls", setting="X"), "（500 次提问）已用完"),
         (EngineUnavailable(engine="ollama", reason="it did not answer in time"), "：响应超时。"),
