@@ -188,6 +188,14 @@ def test_errors_are_in_the_asked_language_and_the_server_is_told_it(run: Run) ->
     assert err.startswith("错误：http://heirloom.test 响应超时")
 
 
+def test_an_address_that_is_not_this_computers_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEIRLOOM_API_URL")
+    monkeypatch.setenv("HEIRLOOM_HOST", "192.0.2.1")
+    code, _, err = run("up", handler=answers(200, {}))
+    assert code == 1
+    assert "no address 192.0.2.1" in err
+
+
 def test_a_missing_key_says_where_to_get_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEIRLOOM_API_KEY")
     code, _, err = run("models", handler=refusal(401, "unauthorized", "Wrong key."))
