@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from rich.console import Console
+from yaml.constructor import ConstructorError
 
 from config import settings as settings_module
 from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.kin import KINDS
 from modelserver.auth import add_family, key_sha256
-from modelserver.cli import app, commands, demo, family, training
+from modelserver.cli import app, commands, demo, family, training, words
 from modelserver.cli.account import Account, find_account, keep_account, kept_account
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
@@ -68,6 +69,14 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
     for key, sentence in read_sentences().items():
         assert set(sentence) == {"en", "zh"}, key
         assert _blanks(sentence["en"]) == _blanks(sentence["zh"]), key
+
+
+def test_a_sentence_that_is_written_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = tmp_path / "words.yaml"
+    twice.write_text("help.up:\n  en: Start.\n  en: Talk.\n", encoding="utf-8")
+    monkeypatch.setattr(words, "_FILE", twice)
+    with pytest.raises(ConstructorError, match="twice"):
+        words.read_sentences.__wrapped__()
 
 
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
