@@ -16,6 +16,7 @@ from yaml.constructor import ConstructorError
 from config import settings as settings_module
 from config.settings import Settings
 from kernel.clock import utc_now
+from kernel.errors import by_code
 from kernel.kin import KINDS
 from modelserver.auth import add_family, key_sha256
 from modelserver.cli import app, commands, demo, family, training, words
@@ -138,11 +139,22 @@ def test_the_servers_refusal_is_shown_as_its_sentence(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [("elder_not_found", "heirloom elder add GONE --name"), ("model_not_found", "heirloom train GONE")],
+    [
+        ("unauthorized", "HEIRLOOM_API_KEY"),
+        ("elder_not_found", "heirloom elder add GONE --name"),
+        ("model_not_found", "heirloom train GONE"),
+        ("version_not_found", "heirloom models GONE"),
+        ("left_brain_not_found", "heirloom train GONE --brain left"),
+        ("answer_not_found", "heirloom answer list GONE"),
+        ("feedback_not_found", "heirloom feedback list GONE"),
+        ("graph_not_found", "heirloom train GONE"),
+        ("nothing_extracted", "heirloom train GONE"),
+    ],
 )
 def test_what_is_not_there_is_told_as_a_command_and_not_as_a_path(run: Run, code: str, told: str) -> None:
     for language in ("en", "zh"):
-        handler = refusal(404, code, "Create one with POST /elders.", elder="GONE")
+        details = {"elder": "GONE", "version": "9", "answer": "a_9", "feedback": "f_9"}
+        handler = refusal(by_code(code).status, code, "Create one with POST /elders.", **details)
         _, _, err = run("--lang", language, "models", "GONE", handler=handler)
         assert told in err
         assert "POST" not in err
