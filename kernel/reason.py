@@ -85,7 +85,9 @@ _CHINESE = {
     "no word was heard in it": "没有听到任何话",
     "The voice": "语音合成",
     "The recogniser": "语音识别",
-    "its package is missing; run: pip install 'heirloom[voice]'": "缺少软件包，请运行 pip install 'heirloom[voice]'",
+    "its package is missing; in the project folder: .venv/bin/pip install -c constraints.txt -e '.[voice]'": (
+        "缺少软件包，请在项目文件夹里运行 .venv/bin/pip install -c constraints.txt -e '.[voice]'"
+    ),
     "it does not speak this language": "它不会说这种语言",
     "it does not know this language; set HEIRLOOM_FUNASR_URL": "它听不懂这种语言，请设置 HEIRLOOM_FUNASR_URL",
     "eSpeak NG could not speak this": "eSpeak NG 无法朗读这句话",
@@ -156,7 +158,9 @@ _CHINESE = {
     "it has no adapter {model}; put its folder beside the others": "它没有适配器 {model}；请把它放到其他适配器旁边",
     # base models
     "Put its transformers folder at {source}.": "请把它的 transformers 文件夹放到 {source}。",
-    "Install it: pip install {name}": "请安装：pip install {name}",
+    "Install it in the project folder: .venv/bin/pip install -c constraints.txt {name}": (
+        "请在项目文件夹里安装：.venv/bin/pip install -c constraints.txt {name}"
+    ),
     "{path} is not complete ({missing}): copy the whole folder again.": (
         "{path} 不完整（缺少 {missing}）：请重新复制整个文件夹。"
     ),

@@ -177,6 +177,12 @@ def test_no_sentence_names_a_command_that_may_not_be_found() -> None:
             assert not re.search(rf"(?<![{{'/])\bheirloom ({'|'.join(commands)})\b", text), key
 
 
+def test_what_is_to_be_installed_is_pinned_and_never_a_strangers_package_of_our_name() -> None:
+    for key, sentence in read_sentences().items():
+        for text in sentence.values():
+            assert text.count("pip install") == text.count(".venv/bin/pip install -c constraints.txt"), key
+
+
 def test_a_reason_in_a_chinese_sentence_is_chinese(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, err = run("--lang", "zh", "import", "E1", str(tmp_path), handler=answers(200, {}))
     assert (code, err) == (1, f"错误：{tmp_path}：这是一个文件夹\n")
