@@ -613,8 +613,8 @@ def test_train_watches_to_the_end_and_shows_what_was_measured(run: Run, monkeypa
     monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
     code, out, err = run("train", "E1", handler=_Server(progress("training", "running"), progress("completed", "done")))
     assert (code, err) == (0, "")
-    assert "Train (SFT): epoch 1/3" in out
-    assert "Train (SFT): done 12.0 s" in out
+    assert "Learn what was told: epoch 1/3" in out
+    assert "Learn what was told: done 12.0 s" in out
     assert "version 1 of E1" in out
     assert "0.95" in out
 
