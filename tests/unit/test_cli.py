@@ -89,6 +89,11 @@ def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() ->
     assert said <= set(read_sentences())
 
 
+def test_what_may_be_left_out_stands_in_one_pair_of_brackets(run: Run) -> None:
+    for command in (("chat",), ("family", "revoke"), ("elder", "engine")):
+        assert "[[" not in run(*command, "--help", handler=answers(200, {}))[1]
+
+
 def test_every_command_has_its_help_in_chinese(run: Run) -> None:
     code, out, _ = run("--lang", "zh", "--help", handler=answers(200, {}))
     assert code == 0
