@@ -25,9 +25,9 @@ setup: $(VENV)/.ready ## the virtual environment, all packages, llama.cpp's conv
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test "$$(uname -s)" = Linux || { echo "Heirloom runs on Linux only (on Windows: inside WSL2); this is $$(uname -s). 只能在 Linux（或 Windows 的 WSL2）上运行。"; exit 1; }
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it (python.org, apt install python3.11 python3.11-venv), or say where it is: make setup PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module: apt install python3.11-venv"; exit 1; }
-	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it (python.org, apt install python3.11 python3.11-venv), or say where it is: make setup PYTHON=/path/to/python3.11. 需要 Python 3.11 或 3.12：请安装，或指明位置。"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { v=$$($(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); echo "$(PYTHON) lacks the venv module: apt install $$v-venv. $(PYTHON) 缺少 venv 模块：apt install $$v-venv"; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "A C++ compiler is needed, to compile llama.cpp: apt install g++. 需要 C++ 编译器来编译 llama.cpp：apt install g++"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt pip
 	ls $(WHEELS)/*.whl >/dev/null 2>&1 || $(COMPILE) $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(WHEELS) $(LLAMA_CPP)

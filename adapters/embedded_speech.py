@@ -87,7 +87,8 @@ class PocketsphinxService:
 
 def _need(module: str, part: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise SpeechUnavailable(what=part, reason="its package is missing; run: pip install 'heirloom[voice]'")
+        reason = "its package is missing; in the project folder: .venv/bin/pip install -c constraints.txt -e '.[voice]'"
+        raise SpeechUnavailable(what=part, reason=reason)
 
 
 @asynccontextmanager

@@ -437,7 +437,7 @@ class SpeechUnavailable(Transient):
     """{what} is not to be had: {reason}. The companion goes on in writing."""
 
     code = "speech_unavailable"
-    zh = "{what}暂时无法使用：{reason}。陪伴会以文字继续。"
+    zh = "{what}暂时无法使用：{reason}。接下来只用文字交谈。"
 
 
 class TeacherUnavailable(Transient):

@@ -86,7 +86,9 @@ _CHINESE = {
     "no word was heard in it": "没有听到任何话",
     "The voice": "语音合成",
     "The recogniser": "语音识别",
-    "its package is missing; run: pip install 'heirloom[voice]'": "缺少软件包，请运行 pip install 'heirloom[voice]'",
+    "its package is missing; in the project folder: .venv/bin/pip install -c constraints.txt -e '.[voice]'": (
+        "缺少软件包，请在项目文件夹里运行 .venv/bin/pip install -c constraints.txt -e '.[voice]'"
+    ),
     "it does not speak this language": "它不会说这种语言",
     "it does not know this language; set HEIRLOOM_FUNASR_URL": "它听不懂这种语言，请设置 HEIRLOOM_FUNASR_URL",
     "eSpeak NG could not speak this": "eSpeak NG 无法朗读这句话",
@@ -157,7 +159,9 @@ _CHINESE = {
     "it has no adapter {model}; put its folder beside the others": "它没有适配器 {model}；请把它放到其他适配器旁边",
     # base models
     "Put its transformers folder at {source}.": "请把它的 transformers 文件夹放到 {source}。",
-    "Install it: pip install {name}": "请安装：pip install {name}",
+    "Install it in the project folder: .venv/bin/pip install -c constraints.txt {name}": (
+        "请在项目文件夹里安装：.venv/bin/pip install -c constraints.txt {name}"
+    ),
     "{path} is not complete ({missing}): copy the whole folder again.": (
         "{path} 不完整（缺少 {missing}）：请重新复制整个文件夹。"
     ),
@@ -221,25 +225,25 @@ STAGES = {
     "write_notes": "撰写笔记",
     "find_topics": "归纳主题",
     "write_bio": "撰写传记",
-    "index_graph": "构建人物地点图谱",
-    "make_samples": "生成训练样本",
-    "train_sft": "监督微调",
-    "make_pairs": "生成偏好对",
-    "train_dpo": "偏好优化",
-    "merge": "合并权重",
-    "convert_gguf": "转换为 GGUF",
-    "evaluate": "评测",
-    "publish": "发布",
+    "index_graph": "整理人物和地点",
+    "make_samples": "准备练习题",
+    "train_sft": "学习老人的话",
+    "make_pairs": "比较好坏回答",
+    "train_dpo": "学会选更好的回答",
+    "merge": "合并学到的内容",
+    "convert_gguf": "打包模型",
+    "evaluate": "检查学得怎样",
+    "publish": "启用",
     "collect_extractions": "整理抽取样本",
     "hold_out": "留出评测样本",
     "evaluate_extraction": "评测抽取",
     "base_model": "准备基础模型",
-    "graphrag": "构建人物地点图谱",
-    "sft": "监督微调",
-    "pairs": "生成偏好对",
-    "dpo": "偏好优化",
-    "convert": "转换为 GGUF",
-    "answer": "评测",
+    "graphrag": "整理人物和地点",
+    "sft": "学习老人的话",
+    "pairs": "比较好坏回答",
+    "dpo": "学会选更好的回答",
+    "convert": "打包模型",
+    "answer": "检查学得怎样",
 }
 
 _WORDS = frozenset({"reason", "what", "how", "kind", "limit", "field"})  #: details that are words; others are ids

@@ -18,7 +18,17 @@ _DELETE_SECONDS = 300.0  #: gigabytes of weights
 _UPLOAD_SECONDS = 120.0  #: a PDF of many pages
 _FILE = {"Content-Type": "application/octet-stream"}
 _NDJSON = {"Content-Type": "application/x-ndjson"}
-_OWN_WORDS = {"elder_not_found": "elder.unknown", "model_not_found": "model.unknown"}  #: the API's name its paths
+_OWN_WORDS = {  #: the API's name its paths
+    "unauthorized": "key.wrong",
+    "elder_not_found": "elder.unknown",
+    "model_not_found": "model.unknown",
+    "version_not_found": "version.unknown",
+    "left_brain_not_found": "left_brain.unknown",
+    "answer_not_found": "answer.unknown",
+    "feedback_not_found": "feedback.unknown",
+    "graph_not_found": "graph.unknown",
+    "nothing_extracted": "golden.none",
+}
 
 Json = dict[str, Any]
 
@@ -198,15 +208,19 @@ class Client:
             return
         answer.read()
         try:
-            refusal = answer.json()["error"]
-            message, code = refusal["message"], refusal["code"]
+            error = refused(answer.json()["error"])
         except (ValueError, KeyError, TypeError):
             raise CliError("api.strange", url=self.url, status=answer.status_code) from None
         if answer.status_code == httpx.codes.UNAUTHORIZED and not self._has_key:
             raise CliError("api.no_key", url=self.url)
-        details = refusal.get("details") or {}
-        key = _OWN_WORDS.get(code, "api.refused")
-        raise CliError(key, message=message, code=code, details=details, elder=details.get("elder", "?"))
+        raise error
+
+
+def refused(told: Json) -> CliError:
+    """The API's error, in the command line's own words where it has some."""
+    message, code, details = told["message"], told["code"], told.get("details") or {}
+    key = _OWN_WORDS.get(code, "api.refused")
+    return CliError(key, **{"elder": "?", **details, "message": message, "code": code, "details": details})
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, Json]]:

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from kernel.speech import Sound, write_wav
 from modelserver.cli.account import Account
-from modelserver.cli.client import is_local
+from modelserver.cli.client import is_local, refused
 from modelserver.cli.words import CliError, Words
 
 Json = dict[str, Any]
@@ -55,7 +55,7 @@ class CompanionClient:
         """Its frames; bytes are samples at the rate of the last audio_begin. Raises CliError for an error."""
         for frame in self._frames("done"):
             if isinstance(frame, dict) and frame["type"] == "error" and frame["code"] != "speech_unavailable":
-                raise CliError("api.refused", message=frame["message"], code=frame["code"])
+                raise refused(frame)
             yield frame
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class CompanionClient:
                 told = self._socket.recv(timeout=_SILENT_SECONDS)
                 frame = told if isinstance(told, bytes) else json.loads(told)
                 if last == "ready" and frame["type"] == "error":
-                    raise CliError("api.refused", message=frame["message"])
+                    raise refused(frame)
                 yield frame
                 if isinstance(frame, dict) and frame["type"] == last:
                     return

@@ -1,5 +1,6 @@
 """Ports: one that is free now. Somebody else may take it before it is used; then `up` says so."""
 
+import errno
 import random
 import socket
 
@@ -20,7 +21,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def next_free_port(host: str, first: int, *, tries: int = 100) -> int:
-    """`first`, or the next one above it that nobody listens on."""
+    """`first`, or the next one above it that nobody listens on. Raises OSError where `host` is no address of ours."""
     for port in range(first, min(first + tries, 65536)):
         if _is_free(host, port):
             return port
@@ -32,6 +33,8 @@ def _is_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
             return False
     return True

@@ -130,7 +130,7 @@ class Stack:
         settings = self.settings
         places: dict[str, object] = {}
         if "api" in self._wanted and not settings.api_url:
-            places["port"] = next_free_port(settings.host, settings.port)
+            places["port"] = self._port_of_the_api()
             if places["port"] != settings.port:
                 self._say("stack.port_taken", port=settings.port, instead=places["port"])
         if "mongo" in self._wanted and not settings.mongo_url:
@@ -149,6 +149,12 @@ class Stack:
             for part in embedded_parts(self.settings)
             if part.name in self._wanted and (part.name in embedded or part.name not in {*STORES, "companion"})
         ]
+
+    def _port_of_the_api(self) -> int:
+        try:
+            return next_free_port(self.settings.host, self.settings.port)
+        except OSError as error:
+            raise CliError("stack.bad_host", host=self.settings.host) from error
 
     def _start(self, part: Part) -> None:
         for folder in part.folders:

@@ -6,11 +6,12 @@ when LC_ALL, LC_MESSAGES or LANG begins with zh.
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import yaml
+from yaml.constructor import ConstructorError
 
 from kernel.reason import spoken
 
@@ -49,9 +50,19 @@ def typed_name() -> str:
 
 @cache
 def read_sentences() -> dict[str, dict[str, str]]:
-    """key -> language -> sentence."""
-    sentences: dict[str, dict[str, str]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    """key -> language -> sentence. Raises ConstructorError for a key that stands twice."""
+    sentences: dict[str, dict[str, str]] = _Loader(_FILE.read_text(encoding="utf-8")).get_single_data()
     return sentences
+
+
+class _Loader(yaml.SafeLoader):
+    """Of two values of a key YAML itself keeps the last, and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        read: dict[Hashable, object] = super().construct_mapping(node, deep)
+        if len(read) < len(node.value):
+            raise ConstructorError(problem="a key stands twice", problem_mark=node.start_mark)
+        return read
 
 
 def take_language(arguments: Sequence[str]) -> tuple[str, list[str]]:

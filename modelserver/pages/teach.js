@@ -86,6 +86,6 @@ function underWay(now) {
   const parts = [`${now.progress}%`];
   if (now.total_epochs) parts.push(`${words().epoch} ${now.current_epoch}/${now.total_epochs}`);
   if (now.loss != null) parts.push(`${words().loss} ${now.loss.toFixed(2)}`);
-  if (now.eta) parts.push(`${words().left} ${now.eta}`);
+  if (now.eta) parts.push(words().left(now.eta));
   return parts.join(" · ");
 }

@@ -11,13 +11,15 @@ from typing import Any
 import httpx
 import pytest
 from rich.console import Console
+from yaml.constructor import ConstructorError
 
 from config import settings as settings_module
 from config.settings import Settings
 from kernel.clock import utc_now
+from kernel.errors import by_code
 from kernel.kin import KINDS
 from modelserver.auth import add_family, key_sha256
-from modelserver.cli import app, commands, demo, family, training
+from modelserver.cli import app, commands, demo, family, training, words
 from modelserver.cli.account import Account, find_account, keep_account, kept_account
 from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
@@ -70,6 +72,14 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_blanks() -> Non
         assert _blanks(sentence["en"]) == _blanks(sentence["zh"]), key
 
 
+def test_a_sentence_that_is_written_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = tmp_path / "words.yaml"
+    twice.write_text("help.up:\n  en: Start.\n  en: Talk.\n", encoding="utf-8")
+    monkeypatch.setattr(words, "_FILE", twice)
+    with pytest.raises(ConstructorError, match="twice"):
+        words.read_sentences.__wrapped__()
+
+
 def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py"))
     made_up = ("help.", "table.", "state.", "arm.", "stage.", "train.kept.", "kind.", "kin.", "storage.", "health.")
@@ -77,6 +87,11 @@ def test_every_sentence_that_the_code_says_is_written_and_none_is_left_over() ->
         assert key.startswith(made_up) or re.search(f"""["']{re.escape(key)}["']""", code), f"nobody says {key}"
     said = set(re.findall(r'(?:words|say|CliError|_failure)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"', code))
     assert said <= set(read_sentences())
+
+
+def test_what_may_be_left_out_stands_in_one_pair_of_brackets(run: Run) -> None:
+    for command in (("chat",), ("family", "revoke"), ("elder", "engine")):
+        assert "[[" not in run(*command, "--help", handler=answers(200, {}))[1]
 
 
 def test_every_command_has_its_help_in_chinese(run: Run) -> None:
@@ -129,11 +144,22 @@ def test_the_servers_refusal_is_shown_as_its_sentence(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [("elder_not_found", "heirloom elder add GONE --name"), ("model_not_found", "heirloom train GONE")],
+    [
+        ("unauthorized", "HEIRLOOM_API_KEY"),
+        ("elder_not_found", "heirloom elder add GONE --name"),
+        ("model_not_found", "heirloom train GONE"),
+        ("version_not_found", "heirloom models GONE"),
+        ("left_brain_not_found", "heirloom train GONE --brain left"),
+        ("answer_not_found", "heirloom answer list GONE"),
+        ("feedback_not_found", "heirloom feedback list GONE"),
+        ("graph_not_found", "heirloom train GONE"),
+        ("nothing_extracted", "heirloom train GONE"),
+    ],
 )
 def test_what_is_not_there_is_told_as_a_command_and_not_as_a_path(run: Run, code: str, told: str) -> None:
     for language in ("en", "zh"):
-        handler = refusal(404, code, "Create one with POST /elders.", elder="GONE")
+        details = {"elder": "GONE", "version": "9", "answer": "a_9", "feedback": "f_9"}
+        handler = refusal(by_code(code).status, code, "Create one with POST /elders.", **details)
         _, _, err = run("--lang", language, "models", "GONE", handler=handler)
         assert told in err
         assert "POST" not in err
@@ -154,6 +180,12 @@ def test_no_sentence_names_a_command_that_may_not_be_found() -> None:
     for key, sentence in read_sentences().items():
         for text in sentence.values():
             assert not re.search(rf"(?<![{{'/])\bheirloom ({'|'.join(commands)})\b", text), key
+
+
+def test_what_is_to_be_installed_is_pinned_and_never_a_strangers_package_of_our_name() -> None:
+    for key, sentence in read_sentences().items():
+        for text in sentence.values():
+            assert text.count("pip install") == text.count(".venv/bin/pip install -c constraints.txt"), key
 
 
 def test_a_reason_in_a_chinese_sentence_is_chinese(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +218,14 @@ def test_errors_are_in_the_asked_language_and_the_server_is_told_it(run: Run) ->
     code, _, err = run("--lang", "zh", "models", handler=slow)
     assert code == 1
     assert err.startswith("错误：http://heirloom.test 响应超时")
+
+
+def test_an_address_that_is_not_this_computers_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEIRLOOM_API_URL")
+    monkeypatch.setenv("HEIRLOOM_HOST", "192.0.2.1")
+    code, _, err = run("up", handler=answers(200, {}))
+    assert code == 1
+    assert "no address 192.0.2.1" in err
 
 
 def test_a_missing_key_says_where_to_get_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,8 +618,8 @@ def test_train_watches_to_the_end_and_shows_what_was_measured(run: Run, monkeypa
     monkeypatch.setattr(training.time, "sleep", lambda seconds: None)
     code, out, err = run("train", "E1", handler=_Server(progress("training", "running"), progress("completed", "done")))
     assert (code, err) == (0, "")
-    assert "Train (SFT): epoch 1/3" in out
-    assert "Train (SFT): done 12.0 s" in out
+    assert "Learn what was told: epoch 1/3" in out
+    assert "Learn what was told: done 12.0 s" in out
     assert "version 1 of E1" in out
     assert "0.95" in out
 

@@ -32,6 +32,18 @@ def test_setup_refuses_another_system_before_it_makes_anything(tmp_path: Path) -
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not here")
+def test_a_python_without_venv_is_told_the_package_of_its_own_version(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\necho python3.12\n')
+    python.chmod(0o755)
+    asked = ["make", "setup", f"VENV={tmp_path}/venv", f"PYTHON={python}"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "apt install python3.12-venv" in done.stdout and "缺少" in done.stdout
+    assert not (tmp_path / "venv").exists()
+
+
 def test_nothing_hints_at_a_system_that_cannot_run_it() -> None:
     assert not re.search(r"\bbrew\b|xcode", README + MAKEFILE)
     assert "WSL2" in README.partition("```")[0]

@@ -36,7 +36,7 @@ def delete(context: typer.Context, elder: ElderArgument, yes: Sure = False) -> N
 def engine(
     context: typer.Context,
     elder: ElderArgument,
-    engine: Annotated[str, typer.Argument(metavar="[llama_cpp|ollama|vllm]")] = "",
+    engine: Annotated[str, typer.Argument(metavar="llama_cpp|ollama|vllm")] = "",
 ) -> None:
     shell: Shell = context.obj
     chosen = shell.client().choose_engine(elder, engine)["engine"]

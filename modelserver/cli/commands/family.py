@@ -22,7 +22,7 @@ def add(context: typer.Context, name: str) -> None:
 
 
 @app.command()
-def revoke(context: typer.Context, key: Annotated[str, typer.Argument(metavar="[KEY]")] = "") -> None:
+def revoke(context: typer.Context, key: Annotated[str, typer.Argument(metavar="KEY")] = "") -> None:
     """Asked for when it is not given: what is typed there stays out of the shell's history."""
     shell: Shell = context.obj
     key = key or typer.prompt(shell.words("family.which_key"), hide_input=True)

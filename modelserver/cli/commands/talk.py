@@ -14,7 +14,7 @@ from modelserver.cli.shell import ElderArgument, Shell, read
 def chat(
     context: typer.Context,
     elder: ElderArgument,
-    question: Annotated[str, typer.Argument(metavar="[QUESTION]")] = "",
+    question: Annotated[str, typer.Argument(metavar="QUESTION")] = "",
     member: Annotated[str, typer.Option("--member", metavar="NAME")] = "",
     go_on: Annotated[bool, typer.Option("--continue")] = False,
     strict: Annotated[bool, typer.Option("--strict")] = False,
