@@ -194,7 +194,7 @@ def test_ten_megabytes_are_refused_and_what_breaks_the_protocol_is_closed(home: 
 
 
 def test_a_key_that_is_wrong_is_one_sentence(home: Home) -> None:
-    with pytest.raises(CliError, match=r"api\.refused"):
+    with pytest.raises(CliError, match=r"key\.wrong"):
         CompanionClient(Account(url=home.url, key="hl_wrong"), ELDER, language="en")
     with pytest.raises(CliError, match=r"api\.down"):
         CompanionClient(Account(url="http://127.0.0.1:9", key="x"), ELDER, language="en")
