@@ -66,7 +66,7 @@ class MongoElders:
             ]
             try:
                 added = sum(self._insert_new(some) for some in _in_batches(rows))
-                if self._staying(tenant, elder) != owner:
+                if self._record_id(tenant, elder) != owner:
                     raise ElderNotFound(elder=elder)
             except Exception:
                 self._delete(tenant, [row["_id"] for row in rows if "_id" in row])
@@ -90,15 +90,15 @@ class MongoElders:
         """The elder's record, and the first of `count` places in the order: two uploads at once do not mix. Places are
         never given twice."""
         row = self._database.elders.find_one_and_update(
-            _staying(tenant, elder), {"$inc": {"places": count}}, projection={"places": True}
+            _not_leaving(tenant, elder), {"$inc": {"places": count}}, projection={"places": True}
         )
         if row is None:
             raise ElderNotFound(elder=elder)
         return row["_id"], int(row.get("places", 0))
 
-    def _staying(self, tenant: TenantId, elder: ElderId) -> object:
-        """The id of the elder's record: an elder who is added again has another. None where the elder is leaving."""
-        row = self._database.elders.find_one(_staying(tenant, elder), projection={"_id": True})
+    def _record_id(self, tenant: TenantId, elder: ElderId) -> object:
+        """An elder who is added again has another. None where the elder is leaving, or gone."""
+        row = self._database.elders.find_one(_not_leaving(tenant, elder), projection={"_id": True})
         return row and row["_id"]
 
     def answers_mark(self, tenant: TenantId, elder: ElderId) -> str:
@@ -143,11 +143,11 @@ class MongoElders:
     def set_probes(self, tenant: TenantId, elder: ElderId, probes: Sequence[Probe]) -> None:
         mine = of_tenant(tenant) | {"elder": elder}
         with translated():
-            owner = self._staying(tenant, elder)
+            owner = self._record_id(tenant, elder)
             if owner is None:
                 raise ElderNotFound(elder=elder)
             self._database.probes.replace_one(mine, mine | {"items": [asdict(probe) for probe in probes]}, upsert=True)
-            if self._staying(tenant, elder) != owner:
+            if self._record_id(tenant, elder) != owner:
                 self._database.probes.delete_many(mine)
                 raise ElderNotFound(elder=elder)
 
@@ -157,7 +157,7 @@ class MongoElders:
         return [decode(Probe, item) for item in row["items"]] if row else []
 
 
-def _staying(tenant: TenantId, elder: ElderId) -> Document:
+def _not_leaving(tenant: TenantId, elder: ElderId) -> Document:
     return of_tenant(tenant) | {"id": elder, "is_leaving": {"$ne": True}}
 
 

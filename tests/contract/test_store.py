@@ -321,11 +321,10 @@ def test_words_that_come_while_their_elder_is_deleted_are_nobodys(stores: Stores
         assert stores.elders.answers(US, ELDER) == stores.elders.probes(US, ELDER) == []
 
 
+@pytest.mark.parametrize("stores", ["mongo"], indirect=True)  # the other keeps all at once
 def test_an_upload_that_breaks_off_in_the_middle_leaves_nothing(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if isinstance(stores.elders, MemoryElders):
-        pytest.skip("it keeps all at once")
     stores.elders.add(US, _elder())
     keep, batches = stores.elders._insert_new, iter([False, True])
 
