@@ -117,12 +117,11 @@ def _how(repository: str, request: dict[str, Any]) -> str:
     from huggingface_hub.constants import is_offline_mode
 
     hf_path = request["hf_path"]
-    if is_offline_mode():
-        return f"Run 'heirloom base prepare {request['key']}', or put it at {hf_path}."
+    prepare = f"Run 'heirloom base prepare {request['key']}'."
     return (
-        f"The Hugging Face hub did not give it. On a machine that reaches it, run "
-        f"'hf download {repository} --local-dir {Path(hf_path).name}', copy that folder to {hf_path}, "
-        f"and delete {hf_path}.manifest.json if it is there."
+        f"{prepare if is_offline_mode() else 'The Hugging Face hub did not give it.'} Without the internet here: on a "
+        f"machine that reaches the hub, run 'hf download {repository} --local-dir {Path(hf_path).name}', copy that "
+        f"folder to {hf_path}, and delete {hf_path}.manifest.json if it is there."
     )
 
 

@@ -106,6 +106,11 @@ _CHINESE = {
     "Run 'heirloom base prepare {name}', or put it at {folder}.": (
         "请运行 heirloom base prepare {name}，或把它放到 {folder}。"
     ),
+    "Run 'heirloom base prepare {name}'. Without the internet here: on a machine that reaches the hub, run "
+    "'{command}', copy that folder to {path}, and delete {manifest} if it is there.": (
+        "请运行 heirloom base prepare {name}。如果这台机器不能上网，请在能访问 Hugging Face 的机器上运行 '{command}'，"
+        "把得到的文件夹复制到 {path}；如果有 {manifest}，请删除。"
+    ),
     "memory is short; choose a smaller model or max_context_tokens in companion.yaml": (
         "内存不足，请在 companion.yaml 中选择更小的模型或更小的 max_context_tokens"
     ),
@@ -165,10 +170,10 @@ _CHINESE = {
     "{path} is not complete ({missing}): copy the whole folder again.": (
         "{path} 不完整（缺少 {missing}）：请重新复制整个文件夹。"
     ),
-    "The Hugging Face hub did not give it. On a machine that reaches it, run '{command}', copy that folder to {path}, "
-    "and delete {manifest} if it is there.": (
-        "无法从 Hugging Face 下载。请在能访问它的机器上运行 '{command}'，把得到的文件夹复制到 {path}；"
-        "如果有 {manifest}，请删除。"
+    "The Hugging Face hub did not give it. Without the internet here: on a machine that reaches the hub, run "
+    "'{command}', copy that folder to {path}, and delete {manifest} if it is there.": (
+        "无法从 Hugging Face 下载。如果这台机器不能上网，请在能访问它的机器上运行 '{command}'，"
+        "把得到的文件夹复制到 {path}；如果有 {manifest}，请删除。"
     ),
     "{model} has no chat template": "{model} 没有对话模板",
     # a stage, and the program that does its work

@@ -11,7 +11,7 @@ REQUEST = {"key": "qwen2.5-0.5b-instruct", "hf_path": "/m/base/qwen"}
 def test_where_no_hub_is_asked_the_command_that_asks_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     how = _how("Qwen/Qwen2.5-0.5B-Instruct", REQUEST)
-    assert how.startswith("Run 'heirloom base prepare qwen2.5-0.5b-instruct'")
+    assert how.startswith("Run 'heirloom base prepare qwen2.5-0.5b-instruct'") and "hf download" in how
     assert "请运行 heirloom base prepare qwen2.5-0.5b-instruct" in BaseModelMissing(model="q", how=how).message("zh")
 
 
