@@ -14,12 +14,10 @@ import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
-from operator import eq
 from typing import Any
 
 from adapters.gguf_file import GgufFile
-from adapters.local_model import LocalModel, library, set_adapter
+from adapters.local_model import LocalModel, common_length, library, set_adapter
 from kernel.errors import ContextTooLong, EngineUnavailable
 from kernel.ports import Ending
 from kernel.sample import Message
@@ -118,11 +116,11 @@ class Context:
             return len(voice.prefix.tokens)
         if len(messages) < 2 or messages[0].role != "system":
             return 0
-        return _common(tokens, self._model.prompt([messages[0], Message(role="user", content="")]))
+        return common_length(tokens, self._model.prompt([messages[0], Message(role="user", content="")]))
 
     def _read(self, tokens: list[int], voice: Voice, stable: int) -> None:
         """Compute what of the prompt is not in the cache: its last token always, for what comes after it."""
-        kept = _common(self._held, tokens[:-1])
+        kept = common_length(self._held, tokens[:-1])
         if kept < stable:
             self._read_prefix(tokens[:stable], voice)
             kept = stable
@@ -192,11 +190,6 @@ class Context:
 
         rules = json_schema_to_gbnf(json.dumps(schema)).encode()
         return self._library.llama_sampler_init_grammar(self._model.vocabulary, rules, b"root")
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """The length of what both begin with."""
-    return sum(1 for _ in takewhile(bool, map(eq, one, other)))
 
 
 def _cannot(what: str) -> EngineUnavailable:

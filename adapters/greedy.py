@@ -1,8 +1,10 @@
 """Greedy answers, many at once: evaluation asks hundreds of questions, and one at a time leaves a CPU half idle.
 
 Each answer has a seat, with a cache of its own, in one llama.cpp context; a step computes the next token of every
-seat. What llama.cpp computes for a token may depend, in the last bits, on how many it computes at once: where two
-tokens are all but equally likely, an answer may differ from chat's at temperature 0. Two runs do not differ.
+seat. What all prompts begin with (the elder's persona) is read once a seat, by itself, as in chat.
+
+What llama.cpp computes for a token may depend, in the last bits, on how many it computes at once: where two tokens are
+all but equally likely, an answer may differ from chat's at temperature 0. Two runs do not differ.
 """
 
 from collections import deque
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.local_model import LocalModel
+from adapters.local_model import LocalModel, common_length
 from adapters.seats import Row, Seats
 from kernel.errors import ContextTooLong
 from kernel.sample import Message
@@ -66,14 +68,20 @@ class _Asked:
 
 def _answered(asked: Sequence[_Asked], table: Seats, model: LocalModel, max_tokens: int) -> Iterator[_Asked]:
     """Each as it is done. A seat that becomes free is taken by the next question."""
+    if not asked:
+        return
     waiting, seated = deque(asked), {}
+    shared = _shared([one.prompt for one in asked])
+    for seat in range(table.count):
+        table.compute([(seat, at, token, False) for at, token in enumerate(asked[0].prompt[:shared])])
     while waiting or seated:
         for seat in range(table.count):
             if waiting and seat not in seated:
                 seated[seat] = one = waiting.popleft()
-                table.forget(seat)
+                table.forget(seat, shared)
                 last = len(one.prompt) - 1
-                one.said += _next(table, [(seat, at, token, at == last) for at, token in enumerate(one.prompt)])
+                rows = [(seat, at, token, at == last) for at, token in enumerate(one.prompt)]
+                one.said += _next(table, rows[shared:])
         for seat, one in list(seated.items()):
             if model.is_end(one.said[-1]):
                 one.said.pop()
@@ -85,6 +93,11 @@ def _answered(asked: Sequence[_Asked], table: Seats, model: LocalModel, max_toke
         tokens = _next(table, [(seat, len(one.prompt) + len(one.said) - 1, one.said[-1], True) for seat, one in going])
         for (_, one), token in zip(going, tokens, strict=True):
             one.said.append(token)
+
+
+def _shared(prompts: Sequence[list[int]]) -> int:
+    """How many tokens all begin with; never a whole prompt, as its last is computed for what comes after it."""
+    return min(common_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
 
 
 def _next(table: Seats, rows: Sequence[Row]) -> list[int]:

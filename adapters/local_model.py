@@ -7,6 +7,8 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Sequence
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,6 +87,11 @@ def set_adapter(context: Any, adapter: Any) -> None:
     scales = (ctypes.c_float * 1)(1.0)
     if llama_cpp.llama_set_adapters_lora(context, adapters, 1 if adapter else 0, scales) != 0:
         raise EngineUnavailable(engine="llama_cpp", reason="llama.cpp could not set the adapter")
+
+
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return sum(1 for _ in takewhile(bool, map(eq, one, other)))
 
 
 def _unloadable(path: Path) -> EngineUnavailable:
