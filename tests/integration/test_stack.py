@@ -94,6 +94,7 @@ def test_a_signal_to_the_parent_leaves_nothing_behind(
 def test_a_parent_killed_by_sigkill_leaves_nothing_behind(parent: "subprocess.Popen[str]", settings: Settings) -> None:
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
+    parent.wait(timeout=20)  # its threads end one by one: the one that ties the children may be before the last
     _eventually(lambda: not [child for child in children if _lives(child)])
     with Stack(settings, parts=STORES):
         pass
