@@ -22,7 +22,7 @@ USUAL = ("training", "chat")
 if __name__ == "__main__":
     named = [sys.argv.pop(1)] if sys.argv[1:2] and sys.argv[1] in PARTS else list(USUAL)
     if named == ["elders"]:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the API runs
+        os.environ.setdefault("GOMP_SPINCOUNT", "300")  # as the API runs
     for part in named:
         import_module(f"bench.{part}").main()
         print()

@@ -119,7 +119,7 @@ def _companion(settings: Settings) -> Part:
     """It answers at once, and says that its model is still loading."""
     command = [sys.executable, "-m", "workers.companion"]
     health = f"{settings.companion_url}/health"
-    passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # on a CPU its threads give way, as the API's
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # on a CPU its threads give way
     return Part(name="companion", command=command, environment=passive, answers=partial(http_answers, health))
 
 
@@ -129,8 +129,8 @@ def _api(settings: Settings) -> Part:
     return Part(
         name="api",
         command=command,
-        # Beside a training llama.cpp's threads waste each other's time: 30 tokens in 35 s instead of 0.9.
-        environment={"OMP_WAIT_POLICY": "PASSIVE"},
+        # Waiting threads soon give way: two programs that spin beside each other stand still. See DECISIONS.md.
+        environment={"GOMP_SPINCOUNT": "300"},
         answers=partial(http_answers, f"{settings.url}/health"),
     )
 
