@@ -47,7 +47,7 @@ test: setup ## unit, contract, integration and end-to-end; ends in pytest's own 
 test-openai: setup ## the openai client over a whole training; some minutes, and not in `make test`
 	@$(BIN)/python -m pytest tests/e2e/test_openai_client.py
 
-test-unit: setup ## in two minutes, without what is marked slow
+test-unit: setup ## in three minutes, without what is marked slow
 	@$(BIN)/python -m pytest tests/unit tests/contract -m "not slow"
 
 lint: setup ## style, formatting, types of the kernel, direction of dependencies
