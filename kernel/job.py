@@ -37,6 +37,7 @@ class StepState(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"  #: its artefact was there and whole
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -123,7 +123,8 @@ class Runner:
     ) -> None:
         job = lease.job
         if lease.step is not None:
-            lease.end(replace(lease.step, state=StepState.FAILED))
+            state = StepState.CANCELLED if status is JobStatus.CANCELLED else StepState.FAILED
+            lease.end(replace(lease.step, state=state))
         outcome = replace(
             job,
             status=status,

@@ -12,7 +12,14 @@ Json = dict[str, Any]
 
 _MEASURES = ("recall", "honesty", "invention", "style", "ability")
 _SHOWN = 60  #: characters of a question or an answer
-_COLOURS = {"done": "green", "skipped": "cyan", "failed": "red", "running": "yellow", "waiting": "dim"}
+_COLOURS = {
+    "done": "green",
+    "skipped": "cyan",
+    "failed": "red",
+    "cancelled": "yellow",
+    "running": "yellow",
+    "waiting": "dim",
+}
 
 
 def stages_table(stages: list[Json], words: Words) -> Table:

@@ -109,6 +109,7 @@ _MARKS = {
     "done": "[green]✓",
     "skipped": "[cyan]=",
     "failed": "[red]✗",
+    "cancelled": "[yellow]■",
 }
 
 
@@ -135,7 +136,7 @@ def _whole(progress: Json, words: Words) -> Json:
     """The last row: the whole job, and how long it will still take."""
     is_live = progress["status"] in _LIVE
     eta = words("train.eta", eta=progress["eta"]) if is_live and progress.get("eta") else ""
-    state = "running" if is_live else {"completed": "done"}.get(progress["status"], "failed")
+    state = "running" if is_live else {"completed": "done", "cancelled": "cancelled"}.get(progress["status"], "failed")
     title = f"[bold]{words('train.all')}"
     return {"name": "", "title": title, "state": state, "progress": progress["progress"], "told": eta}
 
@@ -157,7 +158,9 @@ def _watch_in_lines(client: Client, job: str, console: Console, words: Words, pa
 def _line(stage: Json, words: Words) -> str:
     """A stage that is over, and each epoch of one that is training."""
     name, state = stage_name(stage["name"], words), stage["state"]
-    if state in ("done", "skipped", "failed"):
+    if state in ("failed", "cancelled"):
+        return f"  {name}: {words(f'state.{state}')}"
+    if state in ("done", "skipped"):
         return f"  {name}: {words(f'state.{state}')} {stage.get('seconds') or 0.0:.1f} s"
     told = stage | (stage.get("facts") or {})
     if state == "running" and told.get("epochs"):

@@ -688,6 +688,11 @@ def test_a_failed_training_ends_with_its_reason_and_code_1(run: Run) -> None:
     assert (code, err) == (1, "Error: Training failed (stage_failed): It broke.\n")
 
 
+def test_the_stage_that_a_cancel_stopped_is_not_called_failed(run: Run) -> None:
+    code, out, _ = run("train", "E1", handler=_Server(progress("cancelled", "cancelled")))
+    assert code == 1 and "stopped" in out and "failed" not in out
+
+
 def test_a_retrain_with_nothing_changed_says_so() -> None:
     assert training.outcome(progress("completed", "skipped"), Words("en")).startswith("Nothing has changed")
 

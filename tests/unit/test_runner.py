@@ -343,6 +343,7 @@ def test_a_cancelled_job_stops_at_its_next_report_and_what_it_made_stays(house: 
     house.work["shout"] = endless
     job = house.advance("cpu")
     assert (job.status, job.error_code) == (JobStatus.CANCELLED, Cancelled.code)
+    assert house.states() == ["done", "cancelled", "waiting"]
     house.start()
     house.work.clear()
     house.run()
