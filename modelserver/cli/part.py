@@ -19,6 +19,9 @@ from modelserver.cli.words import CliError
 STORES = frozenset({"mongo", "redis", "chroma"})
 EVERY_PART = ("mongo", "redis", "chroma", "worker", "worker_gpu", "sweep", "companion", "api")
 
+#: Of what computes beside others: OpenMP's waiting threads soon give way. DECISIONS.md has what they cost else.
+_GIVES_WAY = {"GOMP_SPINCOUNT": "300"}
+
 _REDIS_CONF = """\
 bind 127.0.0.1
 port {port}
@@ -100,14 +103,13 @@ def _chroma(settings: Settings) -> Part:
 
 
 def _worker(settings: Settings, name: str, queues: str, processes: int) -> Part:
-    """Its OpenMP threads spin for a moment only: two programs that spin beside each other stand still."""
     command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", queues, "-n", f"{name}@%h"]
     command += ["-c", str(processes), "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     return Part(
         name=name,
         command=command,
         answers=partial(worker_answers, settings.redis_url),
-        environment={"GOMP_SPINCOUNT": "20000"},
+        environment=_GIVES_WAY,
     )
 
 
@@ -129,8 +131,7 @@ def _api(settings: Settings) -> Part:
     return Part(
         name="api",
         command=command,
-        # Waiting threads soon give way: two programs that spin beside each other stand still. See DECISIONS.md.
-        environment={"GOMP_SPINCOUNT": "300"},
+        environment=_GIVES_WAY,
         answers=partial(http_answers, f"{settings.url}/health"),
     )
 

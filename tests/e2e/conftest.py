@@ -51,10 +51,15 @@ def stack(settings: Settings) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def quick_stack(settings: Settings) -> Iterator[Stack]:
     """Another, whose trainings are small: for what does not depend on how well a model has learnt."""
-    few = {"RECALL": "12", "RECALL_WHOLE": "4", "GROUNDED": "4"}
+    few = {
+        "SAMPLES__RECALL": "12",
+        "SAMPLES__RECALL_WHOLE": "4",
+        "SAMPLES__GROUNDED": "4",
+        "TRAINING__DPO__MAX_PAIRS": "6",
+    }
     with pytest.MonkeyPatch.context() as environment:
         for name, count in few.items():
-            environment.setenv(f"HEIRLOOM_SAMPLES__{name}", count)
+            environment.setenv(f"HEIRLOOM_{name}", count)
         data = settings.data_dir.parent / "quick"
         with Stack(settings.model_copy(update={"data_dir": data, "port": free_port()})) as stack:
             yield stack
