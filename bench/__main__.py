@@ -3,12 +3,13 @@
 With a CUDA device the training half runs on it. For a larger base there:
     python -m bench.training --base qwen2.5-1.5b-instruct
 Many elders on one base; the companion's model, on a GPU where there is one; what each part of the data earns, and what
-DPO adds to SFT in a training that is there already; retrieval among thousands of memories:
+DPO adds to SFT in a training that is there already; retrieval among thousands of memories; a memoir instead of answers:
     python -m bench elders [--elders 50] [--families 8] [--seconds 120]
     python -m bench companion
     python -m bench ablation [--memories 21]
     python -m bench preference data
     python -m bench retrieval [--memories 5000]
+    python -m bench memoir [--lang zh]
 """
 
 import os
@@ -16,13 +17,13 @@ import shutil
 import sys
 from importlib import import_module
 
-PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval")
+PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval", "memoir")
 USUAL = ("training", "chat")
 
 if __name__ == "__main__":
     named = [sys.argv.pop(1)] if sys.argv[1:2] and sys.argv[1] in PARTS else list(USUAL)
-    if named == ["elders"]:
-        os.environ.setdefault("GOMP_SPINCOUNT", "300")  # as the API runs
+    if "training" not in named:
+        os.environ.setdefault("GOMP_SPINCOUNT", "300")  # as the service runs; plain trl runs as it comes
     for part in named:
         import_module(f"bench.{part}").main()
         print()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kernel.admission import admits_not_remembering
 from kernel.evaluation import Probe
 from kernel.grounding import facts, unsupported
+from kernel.held_out import HeldOut
 from kernel.ids import FeedbackId, MemoryId, feedback_id
 from kernel.judge import Corrected, GroundedJudge, Verdict
 from kernel.language import tokens, weight
@@ -70,13 +71,13 @@ def rests_on(feedback: Feedback, memory_ids: Collection[MemoryId], is_quotation:
 
 
 def lessons(feedback: Sequence[Feedback], probes: Sequence[Probe]) -> list[Feedback]:
-    """What may be trained on, newest first: no question that the family keeps to measure with, or it would leak; and
-    none that fills a small model's prompt by itself."""
-    held_out = {_folded(probe.question) for probe in probes}
+    """What may be trained on, newest first: no question that the family keeps to measure with, nor a near copy, or it
+    would leak; and none that fills a small model's prompt by itself."""
+    held_out = HeldOut(probes)
     return [
         one
         for one in _last_word(feedback)
-        if not one.is_up and _folded(one.question) not in held_out and weight(one.question) <= _LONGEST_QUESTION
+        if not one.is_up and not held_out.holds(one.question) and weight(one.question) <= _LONGEST_QUESTION
     ]
 
 

@@ -108,9 +108,9 @@ def parts(memory: Memory) -> list[Memory]:
     return [replace(memory, answer=_glue(memory).join(part)) for part in told]
 
 
-def excerpt(memory: Memory, about: int) -> Memory:
-    """What a prompt shows of a long memory: from the sentence before number `about` on, under the memory's id."""
-    told = sentences(memory.answer)[max(0, about - 1) :]
+def excerpt(memory: Memory, first: int) -> Memory:
+    """What a prompt shows of a long memory: from sentence number `first` on, under the memory's id."""
+    told = sentences(memory.answer)[first:]
     used = accumulate(weight(sentence) + 1 for sentence in told)
     shown = [
         sentence

@@ -22,7 +22,8 @@ from kernel.generators import (
     PreferenceQAGenerator,
     SelfQA,
 )
-from kernel.memory import Memories, Memory, parts
+from kernel.language import sentences
+from kernel.memory import Memories, Memory, excerpt, parts
 from kernel.phrasing import phrasing_of
 from kernel.prompt import Prompts, chat_prompt, system_prompt
 from kernel.sample import Sample, Samples
@@ -130,10 +131,13 @@ class _Frame:
         rng: random.Random,
     ) -> None:
         self._name, self._language = memories.elder_name, memories.language
+        self._whole = {memory.id: memory for memory in memories.items}
         self._notes = {note.memory_id: note for note in notes.items}
         self._retriever, self._words, self._shown_memories, self._rng = retriever, words, shown, rng
 
     def sample(self, draft: Draft) -> Sample:
+        if draft.is_shown and draft.memory:
+            draft = replace(draft, memory=self._as_shown(draft.memory))
         prompt = chat_prompt(
             self._words,
             system=system_prompt(self._words, self._name, draft.role, is_reasoned=draft.is_reasoned),
@@ -173,6 +177,15 @@ class _Frame:
         if others and self._rng.random() < _NOT_FIRST:
             place = self._rng.randint(1, len(others))
         return [*others[:place], draft.memory, *others[place:]]
+
+    def _as_shown(self, part: Memory) -> Memory:
+        """Of a long memory, what chat would show: from this part on. Were the right one shorter than the others shown,
+        a model would learn to look for the shorter one."""
+        whole = self._whole[part.id]
+        if part.answer == whole.answer:
+            return part
+        first = next(at for at, said in enumerate(sentences(whole.answer)) if part.answer.startswith(said))
+        return replace(excerpt(whole, first), question=part.question)
 
     def _completion(self, draft: Draft) -> str:
         """Step by step it says which memory answers, and nothing else before the answer."""

@@ -209,7 +209,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.seed,
             [probe.question for probe in desk.probes],
         ],
-        version=2,
+        version=3,
     ),
     Stage(
         name="train_sft",

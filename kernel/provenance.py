@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kernel.memory import Answer, Memories, Memory
     from kernel.note import Notes
     from kernel.pair import Pairs, PreferencePair
-    from kernel.sample import Sample, Samples
+    from kernel.sample import Message, Sample, Samples
     from kernel.topic import Shade, Topic, Topics
 
 _Resting = TypeVar("_Resting", "Topic", "Shade", "Sample", "PreferencePair")
@@ -111,8 +111,13 @@ def _made(life: Life) -> Iterator[Made]:
         names = f"{one.source} - {one.target}"
         yield Made(kind="relationship", id=names, text=one.description, memory_ids=one.memory_ids)
     for sample in life.samples.items:
-        text = f"{sample.prompt[-1].content}\n-> {sample.completion}"
+        text = f"{_asked(sample.prompt)}\n-> {sample.completion}"
         yield Made(kind="sample", id=sample.id, text=text, memory_ids=sample.memory_ids)
     for pair in life.pairs.items:
-        text = f"{pair.prompt[-1].content}\n-> {pair.chosen}\nnot: {pair.rejected}"
+        text = f"{_asked(pair.prompt)}\n-> {pair.chosen}\nnot: {pair.rejected}"
         yield Made(kind="pair", id=pair.id, text=text, memory_ids=pair.memory_ids)
+
+
+def _asked(prompt: Sequence[Message]) -> str:
+    """The question alone: the memories shown with it are others' too, of which one may have been taken back."""
+    return prompt[-1].content.rpartition("\n\n")[2]

@@ -128,14 +128,14 @@ class Retriever:
         return np.maximum(answers, both)
 
     def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
-        """From about the sentence that makes the question likeliest; unread, the one with most of its words."""
+        """From before the sentence that makes the question likeliest; unread, the one with most of its words."""
         if weight(memory.answer) <= PART:
             return memory
         told = sentences(memory.answer)
         scores = np.array(self._read(heard, told) if is_read else [])
         if not len(scores):
             scores = Bm25([tokens(sentence) for sentence in told]).shares(tokens(heard))
-        return excerpt(memory, int(_best_first(scores)[0]))
+        return excerpt(memory, max(0, int(_best_first(scores)[0]) - 1))
 
     def _scored(self, question: str) -> tuple[str, Scores]:
         """The question as the elder hears it, and each memory's score."""

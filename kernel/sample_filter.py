@@ -51,6 +51,7 @@ class SampleFilter:
         self._texts: defaultdict[str, str] = defaultdict(str)
         for memory in memories.items:
             self._texts[memory.id] += f"{memory.question}\n{memory.answer}\n"
+        self._told = {id: _unspaced(text) for id, text in self._texts.items()}
         self._seen: set[tuple[str, ...]] = set()
         self._naming: dict[str, bool] = {}
         self._faulty: defaultdict[Fault, list[Sample]] = defaultdict(list)
@@ -76,7 +77,8 @@ class SampleFilter:
             return Fault.LENGTH
         if _ASSISTANT.search(sample.completion):
             return Fault.ASSISTANT
-        if not any(sample.completion in self._texts[id] for id in sample.memory_ids) and (
+        told = _unspaced(sample.completion)
+        if not any(told in self._told.get(id, "") for id in sample.memory_ids) and (
             fault := self._fault_of_composed(sample, asked)
         ):
             return fault
@@ -117,6 +119,11 @@ def _names(name: str, language: str) -> re.Pattern[str] | None:
     if language == "zh":
         return re.compile(re.escape(name))
     return re.compile(rf"\b(?:{re.escape(name)}|{re.escape(name.split()[0])})\b")
+
+
+def _unspaced(text: str) -> str:
+    """Two sentences are parted by a blank or a line's end, as it comes."""
+    return "".join(text.split())
 
 
 def _bare(text: str) -> str:

@@ -1,15 +1,21 @@
 """Configuration: templates filled in, the registry on top of the defaults, the environment on top of both."""
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from config.config_loader import ConfigLoader
 from config.logs import set_up_logs
 from config.settings import ROOT, Settings
+from kernel.entity_extraction import EXTRACTION
 from kernel.errors import BadId, BadInput, HeirloomError, JobRunning, by_code
 from kernel.ids import ElderId, JobId, JobRef, TenantId, elder_id, model_name
 from kernel.job import Brain
+from kernel.language_model import Schema
+from kernel.llm_judge import JUDGEMENT
+from kernel.llm_teacher import BIO, NOTE, QUESTIONS
 from kernel.prompt import Role, system_prompt
 
 FILE = ROOT / "config" / "training_config.yaml"
@@ -17,6 +23,36 @@ FILE = ROOT / "config" / "training_config.yaml"
 
 def _loader(**environ: str) -> ConfigLoader:
     return ConfigLoader(FILE, model_dir=Path("/m"), environ=environ)
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML takes the last of two equal keys, and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: a key stands there twice"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda file: str(file.name))
+def test_no_key_stands_twice_in_a_file(file: Path) -> None:
+    assert yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("task", "schema"),
+    [
+        ("note", NOTE),
+        ("bio", BIO),
+        ("questions", QUESTIONS),
+        ("entities", EXTRACTION),
+        ("judge", JUDGEMENT),
+    ],
+)
+def test_a_teacher_is_told_of_each_thing_that_it_must_fill_in(language: str, task: str, schema: Schema) -> None:
+    told = getattr(_loader().get_teacher_prompts()[language], task)
+    assert [name for name in schema.properties if name not in told] == []
 
 
 def test_paths_are_under_the_model_folder() -> None:

@@ -105,9 +105,10 @@ def test_the_newest_word_on_an_answer_is_heard() -> None:
     assert pairs(said(member="Jo", is_up=True, minute=9), said(correction="In Cork.")) == []
 
 
-def test_a_held_out_question_is_never_trained_on() -> None:
-    kept = Probe(question="where were you  born", expects=(("Dunmore",),))
-    assert pairs(said(correction="I was born in Tuam."), probes=[kept]) == []
+@pytest.mark.parametrize("kept", ["where were you  born", "Can you tell me where you were born, Grandma?"])
+def test_neither_a_held_out_question_nor_a_near_copy_is_trained_on(kept: str) -> None:
+    probe = Probe(question=kept, expects=(("Dunmore",),))
+    assert pairs(said(correction="I was born in Tuam."), probes=[probe]) == []
 
 
 def test_a_question_that_fills_a_small_models_prompt_is_not_trained_on() -> None:

@@ -106,6 +106,13 @@ def test_of_what_was_taken_back_nothing_is_left_nor_of_what_rests_on_it_too() ->
     assert why(left, REFUSED.id).memories == ()
 
 
+def test_a_memory_that_was_only_shown_beside_the_right_one_is_not_printed() -> None:
+    shown = Message(role="user", content=f"My memories:\n- {BIRTH.text}\n- We buried the silver.\n\nWhere?")
+    life = replace(LIFE, samples=Samples(items=(replace(BORN, prompt=(shown,)),)))
+    text = next(made.text for made in why(life, BIRTH.id).made if made.kind == "sample")
+    assert text == f"Where?\n-> {BIRTH.text}"
+
+
 def test_what_was_never_made_is_said() -> None:
     with pytest.raises(MadeNotFound, match="s_nothing"):
         why(LIFE, "s_nothing")

@@ -16,7 +16,7 @@ from kernel.english_asking import content_words, stem
 from kernel.graph import Entity, EntityGraph, EntityType
 from kernel.held_out import HeldOut
 from kernel.judge import Background, GroundedJudge
-from kernel.memory import Answer, Memories, collect_memories
+from kernel.memory import PART, Answer, Memories, collect_memories
 from kernel.mixture import make_samples
 from kernel.note import Notes
 from kernel.pair import Candidate, ask_candidates, judge_pair, make_pairs, perturb
@@ -174,8 +174,10 @@ def test_a_long_memory_is_taught_in_parts_and_a_chapters_name_is_no_question() -
     told = [Answer(question="Chapter One", answer=" ".join(sentences[at : at + 5])) for at in (0, 5)]
     memories = collect_memories(told, elder_name="M", language="en")
     samples = _make(memories, "en").items
-    taught = {one.completion for one in samples if one.memory_ids}
-    assert len(taught) > 2 and all(len(one) < 360 for one in taught)
+    taught = {one.completion for one in samples if one.memory_ids and not one.is_shown}
+    assert len(taught) > 2 and all(len(one) < PART for one in taught)
+    shown = {one.completion for one in samples if one.memory_ids and one.is_shown}
+    assert any(one in memory.text and len(one) > PART for one in shown for memory in memories.items), "as chat shows it"
     assert {one.memory_ids[0] for one in samples if one.memory_ids} == {memory.id for memory in memories.items}
     assert not any(one.prompt[-1].content.endswith("Chapter One") for one in samples)
     for one in samples:
