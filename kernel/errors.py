@@ -20,6 +20,7 @@
     │   │   ├── JobNotFound
     │   │   ├── MadeNotFound        a sample, a pair, what a model was made of
     │   │   ├── GraphNotFound
+    │   │   ├── BioNotFound
     │   │   ├── ModelNotFound
     │   │   ├── VersionNotFound     of an elder's model
     │   │   ├── NoSuchModel         by its name
@@ -222,6 +223,13 @@ class GraphNotFound(NotFound):
 
     code = "graph_not_found"
     zh = "老人 {elder} 的图谱已不在这里。重新训练会再生成：POST /train/start。"
+
+
+class BioNotFound(NotFound):
+    """The biography of elder {elder} is not here, or quotes what was taken back. Write it anew: POST /train/start."""
+
+    code = "bio_not_found"
+    zh = "老人 {elder} 的生平已不在这里，或引用了已收回的话。重新训练会再写一份：POST /train/start。"
 
 
 class ModelNotFound(NotFound):

@@ -9,6 +9,7 @@ from modelserver.openai import completions, embeddings, files, fine_tuning
 from modelserver.openai import models as openai_models
 from modelserver.problems import BodyLimit, handle_problems
 from modelserver.routes import (
+    biography,
     chat,
     companion,
     conversations,
@@ -42,6 +43,7 @@ def create_app(services: Services | None = None) -> FastAPI:
     handle_problems(app)
     for module in (
         elders,
+        biography,
         graph,
         train,
         chat,

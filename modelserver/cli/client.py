@@ -27,6 +27,7 @@ _OWN_WORDS = {  #: the API's name its paths
     "answer_not_found": "answer.unknown",
     "feedback_not_found": "feedback.unknown",
     "graph_not_found": "graph.unknown",
+    "bio_not_found": "biography.unknown",
     "nothing_extracted": "golden.none",
 }
 
@@ -135,6 +136,9 @@ class Client:
     def graph(self, elder: str, part: str = "graph") -> Json:
         """`part`: "graph", "timeline" or "kinship"."""
         return self._call("GET", f"/elders/{_id(elder)}/{part}")
+
+    def biography(self, elder: str) -> Json:
+        return self._call("GET", f"/elders/{_id(elder)}/biography")
 
     def left_brain(self, elder: str) -> Json:
         return self._call("GET", f"/elders/{_id(elder)}/left-brain")

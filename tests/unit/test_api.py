@@ -14,6 +14,7 @@ from adapters.artifacts import ArtifactStore, Place
 from adapters.engines import Engines
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
+from kernel.bio import Bio
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
 from kernel.evaluation import ArmScore
 from kernel.graph import Community, Entity, EntityGraph, EntityType
@@ -27,7 +28,7 @@ from kernel.ports import ChatOptions
 from kernel.recollection import SAID
 from kernel.sample import Message, Samples
 from kernel.timeline import Happening
-from kernel.topic import Topics
+from kernel.topic import Shade, Topic, Topics
 from kernel.version import ModelVersion
 from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
@@ -361,7 +362,20 @@ def trained(house: House) -> None:
     artefacts = {
         "collect_memories": collected,
         "write_notes": Notes(language="zh", items=notes),
-        "find_topics": Topics(items=(), shades=()),
+        "find_topics": Topics(
+            items=(
+                Topic(name="老家", keywords=(), memory_ids=(ids[0],)),
+                Topic(name="大水", keywords=(), memory_ids=(ids[1],)),
+            ),
+            shades=(Shade(name="坚强", memory_ids=(ids[1], ids[2])),),
+        ),
+        "write_bio": Bio(
+            elder_name="李小明",
+            first_person="我生在村子里。",
+            second_person="您生在村子里。",
+            third_person="他生在村子里。",
+            memory_ids=(ids[0],),
+        ),
         "index_graph": graph,
         "make_samples": Samples(items=()),
         "make_pairs": Pairs(items=(), ties_dropped=0),
@@ -399,6 +413,27 @@ def test_the_graph_the_timeline_and_the_relatives_of_the_model_in_use_are_told(h
         assert house.stranger.get(f"/elders/{ELDER}/{part}").status_code == 404
 
 
+def test_the_biography_is_told_with_its_topics_and_traits_and_to_no_stranger(house: House) -> None:
+    trained(house)
+    found = house.client.get(f"/elders/{ELDER}/biography").json()
+    assert (found["first_person"], found["third_person"]) == ("我生在村子里。", "他生在村子里。")
+    assert [one["name"] for one in found["topics"]] == ["老家", "大水"]
+    assert [(one["name"], len(one["memory_ids"])) for one in found["shades"]] == [("坚强", 2)]
+    assert house.stranger.get(f"/elders/{ELDER}/biography").status_code == 404
+
+
+@pytest.mark.parametrize(("taken_back", "topics"), [(0, None), (1, ["老家"])])
+def test_a_biography_tells_nothing_that_was_taken_back(house: House, taken_back: int, topics: list[str] | None) -> None:
+    trained(house)
+    answers = house.services.elders.answers(house.tenant, ElderId(ELDER))
+    house.client.delete(f"/elders/{ELDER}/answers/{answers[taken_back].id}")
+    answer = house.client.get(f"/elders/{ELDER}/biography")
+    if topics is None:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "bio_not_found")
+    else:
+        assert [one["name"] for one in answer.json()["topics"]] == topics and answer.json()["shades"] == []
+
+
 def test_what_was_taken_back_is_in_the_graph_the_timeline_and_the_relatives_no_more(house: House) -> None:
     trained(house)
     first = house.services.elders.answers(house.tenant, ElderId(ELDER))[0].id
@@ -419,7 +454,7 @@ def test_what_was_taken_back_is_nowhere_in_what_the_model_was_made_of(house: Hou
 
 def test_an_elder_without_a_model_and_no_elder_have_no_graph(house: House) -> None:
     house.elder()
-    for part in ("graph", "timeline", "kinship"):
+    for part in ("biography", "graph", "timeline", "kinship"):
         answer = house.client.get(f"/elders/{ELDER}/{part}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
         assert house.client.get(f"/elders/NOBODY/{part}").json()["error"]["code"] == "elder_not_found"

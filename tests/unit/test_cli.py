@@ -103,6 +103,7 @@ def test_every_command_has_its_help_in_chinese(run: Run) -> None:
         "import",
         "train",
         "chat",
+        "biography",
         "graph",
         "models",
         "export",
@@ -302,6 +303,18 @@ def test_why_tells_the_memories_and_what_they_became(run: Run) -> None:
     assert "m_1: I was born in Dunmore." in out and "topic" in out and "[birth], village" in out
     code, out, _ = run("why", "E1", "s_2", handler=answers(200, origin | {"memories": [], "made": []}))
     assert "no memory" in out
+
+
+def test_biography_tells_the_life_and_what_it_is_about(run: Run) -> None:
+    life = {
+        "third_person": "She was born in Cley.",
+        "topics": [{"name": "the sea", "memory_ids": ["m_1"]}, {"name": "school", "memory_ids": ["m_2"]}],
+        "shades": [],
+    }
+    code, out, _ = run("biography", "E1", handler=answers(200, life))
+    assert code == 0 and "She was born in Cley." in out and "the sea, school" in out
+    _, out, _ = run("--lang", "zh", "biography", "E1", handler=answers(200, life))
+    assert "讲述的内容：the sea、school" in out and "为人" not in out
 
 
 def test_graph_shows_who_is_who_and_what_came_when_in_both_languages(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""What was made of an elder's memories, and from which: `heirloom graph`, `heirloom export`, `heirloom why`."""
+"""What was made of an elder's memories, and from which: `heirloom biography`, `graph`, `export` and `why`."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,6 +18,15 @@ def why(context: typer.Context, elder: ElderArgument, thing: Annotated[str, type
     if not origin["memories"]:
         shell.say("why.no_memory")
     shell.console.print(made_table(origin["made"], shell.words))
+
+
+def biography(context: typer.Context, elder: ElderArgument) -> None:
+    shell: Shell = context.obj
+    found = shell.client().biography(elder)
+    shell.console.print(found["third_person"], markup=False, highlight=False)
+    for sentence, part in (("biography.topics", "topics"), ("biography.shades", "shades")):
+        if found[part]:
+            shell.say(sentence, names=shell.words("biography.and").join(one["name"] for one in found[part]))
 
 
 def graph(context: typer.Context, elder: ElderArgument) -> None:
