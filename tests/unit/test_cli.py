@@ -658,6 +658,13 @@ def test_a_training_that_made_nothing_better_says_so(
     assert said in " ".join(out.split()) and "version 1 of E1 stays in use" in " ".join(out.split())
 
 
+def test_what_a_training_takes_is_said_before_it_is_started(run: Run) -> None:
+    server = _Server(progress("completed", "done"))
+    _, out, _ = run("train", "E1", handler=server)
+    assert "about 20 minutes and asks gpt about 84 times" in " ".join(out.split())
+    assert server.paths.index("/train/quote/E1") < server.paths.index("/train/start")
+
+
 def test_a_training_that_runs_already_is_joined(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     server = _Server(progress("completed", "done"))
     server.start = refusal(409, "job_running", "Job j_1 is running.", job_id="j_1")
@@ -847,6 +854,9 @@ class _Server:
         if path == "/train/start":
             self.started = json.loads(request.content)
             return self.start(request)
+        if path.startswith("/train/quote/"):
+            asked = {"teacher": "gpt", "calls": 84, "tokens": 60_000, "time": "20 minutes"}
+            return httpx.Response(200, json=asked)
         if path.startswith("/train/"):
             return httpx.Response(200, json=self._next())
         if path.startswith("/models/"):

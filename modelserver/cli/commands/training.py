@@ -23,11 +23,11 @@ def train(
 ) -> None:
     shell: Shell = context.obj
     client = shell.client()
-    if quote:
-        shell.console.print(quoted(client.quote(elder, brain=brain.value), shell.words), markup=False)
-        return
     if cancel:
         _cancel(shell, client, elder)
+        return
+    shell.console.print(quoted(client.quote(elder, brain=brain.value), shell.words), markup=False)
+    if quote:
         return
     job, is_new = start_or_join(client, elder, force=force, brain=brain.value)
     shell.say("train.started" if is_new else "train.watching", job=job)
