@@ -154,6 +154,7 @@ PIPELINE: tuple[Stage, ...] = (
         makes=Topics,
         run=lambda desk, notes: find_topics(notes, teacher=desk.teacher, embedder=desk.embedder),
         settings=lambda desk: desk.teacher.name,
+        version=2,
     ),
     Stage(
         name="write_bio",

@@ -40,12 +40,12 @@ def _themes(table: str) -> tuple[Theme, ...]:
 
 THEMES = _themes(
     """
-    childhood | 童年 | childhood born cottage toy doll climb tree play baby birthmark | 小时候 出生 生在 玩 爬 淘气 童年
+    childhood | 童年 | childhood born cottage toy doll climb tree play baby cradle | 小时候 出生 生在 玩 爬 淘气 童年
     parents and grandparents | 父母祖辈 | mother father grandmother grandfather aunt uncle | 娘 爹 父亲 母亲 外婆 外公 奶奶 爷爷 舅舅
     school | 上学 | school teacher lesson class exam pupil | 学校 小学 老师 先生 读书 课桌 写字
-    work | 工作 | work job factory bakery shop wage office retire signalman trade start | 厂 工资 工作 退休 上班 徒弟 摆摊 钳工 挡车工
+    work | 工作 | work job factory bakery shop wage office retire farm miner mill trade | 厂 工资 工作 退休 上班 上工 徒弟 摆摊 种地 下地
     love and marriage | 婚姻 | marry wedding veil honeymoon husband wife dance bride | 结婚 老伴 说媒 成家 嫁 谈对象
-    children and grandchildren | 儿孙 | son daughter child grandchild granddaughter grandson taxi baby | 孩子 儿子 女儿 孙女 孙子 老大 老二
+    children and grandchildren | 儿孙 | son daughter child grandchild granddaughter grandson baby | 孩子 儿子 女儿 孙女 孙子 老大 老二
     friends and neighbours | 朋友邻里 | friend neighbour mate | 朋友 邻居 隔壁 干姐妹 同事 弄堂
     home | 家里 | house room home cottage wall furniture wireless quilt clock | 阁楼 房 屋 缝纫机 收音机 家里
     food | 饭菜 | tart jam cook recipe bake eat cake pie honey apple sweet | 菜 焖 吃 糖 饼 馒头 黄酒 炒
@@ -70,9 +70,9 @@ VALUES = _themes(
     humour | 幽默 | laugh joke funny tease mischief | 笑 逗 闹着玩 淘气 开玩笑
     faith | 信念 | church chapel pray god faith bible hymn | 菩萨 庙 拜 烧香 信
     loyalty | 重情义 | promise friend swore kept loyal | 一辈子 从来 还记得 情分 干姐妹 惦记
-    perseverance | 坚韧 | learn try fail again until search | 坚持 熬 学会 摔 走了一夜 弯得下腰
+    perseverance | 坚韧 | learn try fail again until search | 坚持 熬 学会 摔 咬牙 硬撑 挺过
     love of beauty | 爱美 | flower song sing dance dress garden music colour quilt | 花 唱 戏 旗袍 绣 漂亮
     curiosity | 好奇 | read book travel journey discover wonder | 读书 好奇 见世面 打听 琢磨
-    regret | 牵挂 | regret sorry quarrel unposted lost wish | 后悔 遗憾 没赶上 可惜 想念
+    regret | 牵挂 | regret sorry quarrel lost wish | 后悔 遗憾 没赶上 可惜 想念
     """
 )
