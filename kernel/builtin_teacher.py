@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from statistics import median
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kernel.bio import Bio
 from kernel.entity_extraction import Reading
 from kernel.graph import EntityType
-from kernel.ids import MemoryId
 from kernel.language import content_words, sentences, years
 from kernel.note import Note
 from kernel.question import Questions
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from kernel.memory import Memories, Memory
     from kernel.note import Notes
     from kernel.ports import EntityFinder, Mention
-    from kernel.topic import Topic, Topics
+    from kernel.topic import Topics
 
 MOST_KEYWORDS = 8
 BIO_CHARACTERS = 1200
@@ -96,7 +94,7 @@ class BuiltinTeacher:
         return keywords.most_common(1)[0][0] if keywords else theme.name(language)
 
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio:
-        """About 1,200 characters: the topics in the order of the years that they tell of."""
+        """About 1,200 characters, in the order of the years that they tell of; what names none comes last."""
         chosen = _choose(notes, topics)
         is_chinese = memories.language == "zh"
         words = ("" if is_chinese else " ").join(note.summary for note in chosen)
@@ -168,11 +166,9 @@ def _whole(note: Note) -> str:
 
 
 def _choose(notes: Notes, topics: Topics) -> list[Note]:
-    """A note of each topic in turn while they fit, then in the topics' order and by year within each."""
+    """A note of each topic in turn while they fit, then by year."""
     by_id = {note.memory_id: note for note in notes.items}
-    grouped = [
-        sorted((by_id[one] for one in topic.memory_ids if one in by_id), key=_year) for topic in _by_time(topics, by_id)
-    ]
+    grouped = [sorted((by_id[one] for one in topic.memory_ids if one in by_id), key=_year) for topic in topics.items]
     chosen: set[str] = set()
     left = BIO_CHARACTERS
     for turn in range(max(map(len, grouped), default=0)):
@@ -180,17 +176,7 @@ def _choose(notes: Notes, topics: Topics) -> list[Note]:
             if turn < len(group) and len(group[turn].summary) < left:
                 left -= len(group[turn].summary) + 1
                 chosen.add(group[turn].memory_id)
-    return [note for group in grouped for note in group if note.memory_id in chosen]
-
-
-def _by_time(topics: Topics, by_id: Mapping[MemoryId, Note]) -> list[Topic]:
-    """By the middle one of the years that its notes name."""
-
-    def middle(topic: Topic) -> float:
-        named = [_year(by_id[one]) for one in topic.memory_ids if one in by_id]
-        return median([year for year in named if year != LATER] or [LATER])
-
-    return sorted(topics.items, key=middle)
+    return sorted((note for group in grouped for note in group if note.memory_id in chosen), key=_year)
 
 
 def _year(note: Note) -> int:

@@ -163,6 +163,7 @@ PIPELINE: tuple[Stage, ...] = (
         makes=Bio,
         run=lambda desk, memories, notes, topics: write_bio(memories, notes, topics, teacher=desk.teacher),
         settings=lambda desk: desk.teacher.name,
+        version=2,
     ),
     Stage(
         name="index_graph",

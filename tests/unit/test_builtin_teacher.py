@@ -6,7 +6,7 @@ import pytest
 
 from kernel.bio import write_bio
 from kernel.builtin_teacher import BIO_CHARACTERS, BuiltinTeacher
-from kernel.language import sentences
+from kernel.language import sentences, years
 from kernel.note import write_notes
 from kernel.topic import find_topics
 from tests.elders import sample_memories
@@ -90,6 +90,13 @@ def test_the_biography_is_the_elders_own_sentences(life):
         assert summaries[memory] in body
         body = body.replace(summaries[memory], "", 1)
     assert body.strip() == ""
+
+
+def test_the_biography_follows_the_years_and_ends_with_what_names_none(life):
+    _, notes, _, bio = life
+    texts = {note.memory_id: note.text for note in notes.items}
+    told = [min(years(texts[memory]), default=9999) for memory in bio.memory_ids]
+    assert told == sorted(told) and len(set(told)) > 3
 
 
 def test_the_other_persons_tell_the_same_in_quotation_marks(life):
