@@ -141,7 +141,7 @@ class QwenLLMService:
     # ---- the models -----------------------------------------------------------------------------------
 
     def _load(self, name: str) -> bool:
-        """In the place of the one that is loaded; False when memory is short. Raises BaseModelMissing: it then stays."""
+        """In the place of what is loaded; False when memory is short. Raises BaseModelMissing, and lets nothing go."""
         if missing := self._missing(name):
             raise missing
         self._let_model_go()
