@@ -57,7 +57,7 @@ class QwenLLMService:
         self._keep_budget()
         if missing := self._missing(settings.fallback_model):
             log.warning("companion.fallback_missing", model=settings.fallback_model, how=missing.details["how"])
-        if not self._load(settings.model) and not self._load(settings.fallback_model):
+        if not self._load_model(settings.model) and not self._load_model(settings.fallback_model):
             raise self._out_of_memory()
 
     def build_prompt(self, asked: Asked) -> Prompt:
@@ -140,7 +140,7 @@ class QwenLLMService:
 
     # ---- the models -----------------------------------------------------------------------------------
 
-    def _load(self, name: str) -> bool:
+    def _load_model(self, name: str) -> bool:
         """In the place of what is loaded; False when memory is short. Raises BaseModelMissing, and lets nothing go."""
         if missing := self._missing(name):
             raise missing
@@ -161,7 +161,7 @@ class QwenLLMService:
     def _load_fallback_model(self) -> None:
         """Raises EngineUnavailable when it cannot be loaded; the model that ran out of memory then answers the next."""
         try:
-            if self._load(self._settings.fallback_model):
+            if self._load_model(self._settings.fallback_model):
                 return
         except Exception as error:
             log.warning("companion.fallback_broke", model=self._settings.fallback_model, error=type(error).__name__)
@@ -173,7 +173,7 @@ class QwenLLMService:
         if self._model is not None:
             return
         try:
-            self.fault = None if self._load(self._settings.model) else self._out_of_memory()
+            self.fault = None if self._load_model(self._settings.model) else self._out_of_memory()
         except HeirloomError as error:
             self.fault = error
         except Exception as error:

@@ -94,7 +94,7 @@ class _Random(QwenLLMService):
 
     shape = ""
 
-    def _load(self, name: str) -> bool:
+    def _load_model(self, name: str) -> bool:
         with torch.device(self._device):
             dtype = torch.bfloat16 if self._device.startswith("cuda") else torch.float32
             model = AutoModelForCausalLM.from_config(_SHAPES[self.shape], dtype=dtype)
