@@ -19,8 +19,9 @@ from typing import Any
 from adapters.gguf_file import GgufFile
 from adapters.local_model import LocalModel, common_length, library, set_adapter
 from kernel.errors import ContextTooLong, EngineUnavailable
-from kernel.ports import Ending
+from kernel.ports import ChatOptions, Ending
 from kernel.sample import Message
+from kernel.stop import StopSequences
 
 _BATCH = 512  #: tokens computed at once
 _TOP_K, _TOP_P, _MIN_P = 40, 0.95, 0.05
@@ -75,8 +76,7 @@ class Context:
         messages: Sequence[Message],
         *,
         voice: Voice,
-        temperature: float,
-        max_tokens: int,
+        options: ChatOptions,
         schema: Mapping[str, object] | None = None,
     ) -> Generator[str]:
         """Pieces of whole characters; with a JSON schema, of nothing but what fits it. Raises ContextTooLong."""
@@ -86,14 +86,20 @@ class Context:
             raise ContextTooLong(limit=self._room)
         self._be(voice)
         characters = codecs.getincrementaldecoder("utf-8")("ignore")
-        limit, written = min(max_tokens, room), 0
-        with self._sampler(temperature, schema) as sampler:
+        stops = StopSequences(options.stop)
+        limit, written = min(options.max_tokens, room), 0
+        with self._sampler(options, schema) as sampler:
             self._read(tokens, voice, self._stable_length(messages, tokens, voice))
             for token in self._generate(sampler, limit):
                 written += 1
-                if piece := characters.decode(self._model.piece(token)):
+                if piece := stops.feed(characters.decode(self._model.piece(token))):
                     yield piece
-        self.ending = Ending(tokens_read=len(tokens), tokens_written=written, is_cut=written == limit)
+                if stops.is_met:
+                    break
+        if rest := stops.rest():
+            yield rest
+        is_cut = written == limit and not stops.is_met
+        self.ending = Ending(tokens_read=len(tokens), tokens_written=written, is_cut=is_cut)
 
     def leave(self) -> None:
         """Nobody's: the adapter that was used may go."""
@@ -167,16 +173,17 @@ class Context:
             del self._held[start:]
 
     @contextmanager
-    def _sampler(self, temperature: float, schema: Mapping[str, object] | None) -> Iterator[Any]:
+    def _sampler(self, options: ChatOptions, schema: Mapping[str, object] | None) -> Iterator[Any]:
         """Greedy at temperature 0, else llama.cpp's usual choice among the likeliest."""
         made = self._library
         chain = made.llama_sampler_chain_init(made.llama_sampler_chain_default_params())
         links = [self._grammar(schema)] if schema else []
-        if temperature <= 0:
+        if options.temperature <= 0:
             links.append(made.llama_sampler_init_greedy())
         else:
-            links += [made.llama_sampler_init_top_k(_TOP_K), made.llama_sampler_init_top_p(_TOP_P, 1)]
-            links += [made.llama_sampler_init_min_p(_MIN_P, 1), made.llama_sampler_init_temp(temperature)]
+            top_p = _TOP_P if options.top_p is None else options.top_p
+            links += [made.llama_sampler_init_top_k(_TOP_K), made.llama_sampler_init_top_p(top_p, 1)]
+            links += [made.llama_sampler_init_min_p(_MIN_P, 1), made.llama_sampler_init_temp(options.temperature)]
             links.append(made.llama_sampler_init_dist(secrets.randbits(31)))
         for link in links:
             made.llama_sampler_chain_add(chain, link)

@@ -41,8 +41,10 @@ def read_upload(name: str, body: bytes, *, sender: str, max_answer_bytes: int) -
         raise BadInput(reason=f"Files that can be read: {known}.")
     if not body.strip():
         raise BadInput(reason="The file is empty.")
-    if kind == ".jsonl" and b'"sender"' not in body.lstrip().partition(b"\n")[0]:
-        return read_answers(body, max_answer_bytes=max_answer_bytes)
+    if kind == ".jsonl":
+        body = _in_utf8(body)
+        if b'"sender"' not in body.lstrip().partition(b"\n")[0]:
+            return read_answers(body, max_answer_bytes=max_answer_bytes)
     answers = [
         make_answer(one.question, one.answer, max_answer_bytes=max_answer_bytes, told_at=one.told_at)
         for one in _READERS[kind](body, sender)
@@ -70,6 +72,14 @@ def decoded(body: bytes) -> str:
     if "\x00" in text:
         raise BadInput(reason="The file is not text, or its encoding is not known: save it as UTF-8.")
     return text
+
+
+def _in_utf8(body: bytes) -> bytes:
+    """Lines of JSON in any encoding; as they came where none fits, so that the line that is wrong is named."""
+    try:
+        return decoded(body).encode()
+    except BadInput:
+        return body
 
 
 def _pdf(body: bytes) -> list[Block]:

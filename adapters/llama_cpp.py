@@ -107,11 +107,7 @@ class LlamaCppEngine:
         try:
             with (
                 self.voices.turn(version.tag, self._source(version)) as turn,
-                closing(
-                    turn.context.answer(
-                        messages, voice=turn.voice, temperature=options.temperature, max_tokens=options.max_tokens
-                    )
-                ) as pieces,
+                closing(turn.context.answer(messages, voice=turn.voice, options=options)) as pieces,
             ):
                 for piece in pieces:
                     if turn.is_broken_off:

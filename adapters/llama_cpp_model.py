@@ -18,6 +18,7 @@ from adapters.context import Context, Voice
 from adapters.local_model import LocalModel
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed, TeacherGarbled, TeacherMisconfigured
 from kernel.language_model import Reply, Task
+from kernel.ports import ChatOptions
 
 
 class LlamaCppModel:
@@ -46,8 +47,7 @@ class LlamaCppModel:
                 answer = context.answer(
                     task.messages,
                     voice=self._voice,
-                    temperature=0.0,
-                    max_tokens=task.max_tokens,
+                    options=ChatOptions(temperature=0.0, max_tokens=task.max_tokens),
                     schema=task.schema.as_json(),
                 )
                 with closing(answer):

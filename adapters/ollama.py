@@ -8,6 +8,7 @@ later take no adapters.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.gguf_file import GgufFile, is_adapter, read_gguf
@@ -93,6 +94,8 @@ class OllamaEngine:
         own."""
         if not messages or messages[0].role != "system":
             messages = [Message(role="system", content=version.system_prompt), *messages]
+        if options.stop:  # they take the place of the model's own
+            options = replace(options, stop=(*self._ends(version), *options.stop))
         return self._api.chat(version.tag, messages, options)
 
     def activate(self, version: ModelVersion) -> None:
@@ -109,6 +112,11 @@ class OllamaEngine:
 
     def close(self) -> None:
         self._api.close()
+
+    def _ends(self, version: ModelVersion) -> tuple[str, ...]:
+        """What ends a turn: an elder's model has its base's tokens. Ollama knows them too, where the base has gone."""
+        base = self._bases.get(version.base)
+        return read_gguf(base).ends if base and base.is_file() else ()
 
     def _check_model(self, version: ModelVersion, file: GgufFile) -> None:
         shown = self._api.show(version.tag)

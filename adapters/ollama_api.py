@@ -94,6 +94,8 @@ class OllamaApi:
                 "temperature": options.temperature,
                 "num_predict": options.max_tokens,
                 "repeat_penalty": 1.0,  # as the embedded engine; Ollama's own default differs by version
+                **({} if options.top_p is None else {"top_p": options.top_p}),
+                **({"stop": list(options.stop)} if options.stop else {}),
             },
         }
 

@@ -29,7 +29,7 @@ from transformers import (
 
 from adapters.kept_cache import KeptCache, KeptCaches
 from kernel.companion import Asked, CompanionSettings, CompanionWords, Profile, build_prompt, shorter, truncate_history
-from kernel.errors import BaseModelMissing, ContextTooLong, EngineUnavailable, GenerationTimeout
+from kernel.errors import BaseModelMissing, ContextTooLong, EngineUnavailable, GenerationTimeout, HeirloomError
 from kernel.sample import Message
 
 log = structlog.get_logger(__name__)
@@ -44,22 +44,21 @@ class QwenLLMService:
     def __init__(
         self, settings: CompanionSettings, words: Mapping[str, CompanionWords], *, folders: Mapping[str, Path]
     ) -> None:
-        """Raises BaseModelMissing, and EngineUnavailable when neither model fits into memory."""
+        """Raises BaseModelMissing, and EngineUnavailable when neither model fits into memory.
+
+        A fallback that is missing is only warned of: it may be put there before it is needed.
+        """
         self._settings, self._words, self._folders = settings, words, folders
         self._device = _device(settings.device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="companion")
         self._kept = KeptCaches(settings.kept_conversations)
         self.facts: dict[str, float] = {}
+        self.fault: HeirloomError | None = None  #: why no model is loaded any more
         self._keep_budget()
-        try:
-            self._load_model()
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            log.warning("companion.out_of_memory", model=settings.model, at="load")
-            self._model = None
-        if self._model is None:
-            self._load_fallback_model()
+        if missing := self._missing(settings.fallback_model):
+            log.warning("companion.fallback_missing", model=settings.fallback_model, how=missing.details["how"])
+        if not self._load_model(settings.model) and not self._load_model(settings.fallback_model):
+            raise self._out_of_memory()
 
     def build_prompt(self, asked: Asked) -> Prompt:
         """Within max_context_tokens, the answer counted: the oldest rounds go first, then the last memories.
@@ -141,27 +140,53 @@ class QwenLLMService:
 
     # ---- the models -----------------------------------------------------------------------------------
 
-    def _load_model(self) -> None:
-        self._load(self._settings.model)
-
-    def _load_fallback_model(self) -> None:
-        """Raises EngineUnavailable when it does not fit either."""
+    def _load_model(self, name: str) -> bool:
+        """In the place of what is loaded; False when memory is short. Raises BaseModelMissing, and lets nothing go."""
+        if missing := self._missing(name):
+            raise missing
         self._let_model_go()
+        folder = self._folders[name]
         try:
-            self._load(self._settings.fallback_model)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=self._dtype(), device_map={"": self._device}
+            )
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
-            raise self._out_of_memory() from None
-
-    def _load(self, name: str) -> None:
-        folder = self._folders[name]
-        if not (folder / "config.json").is_file():
-            raise BaseModelMissing(model=name, how=f"Run 'heirloom base prepare {name}', or put it at {folder}.")
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=self._dtype(), device_map={"": self._device}
-        )
+            log.warning("companion.out_of_memory", model=name, at="load")
+            return False
         self._use(name, model.eval(), AutoTokenizer.from_pretrained(folder, local_files_only=True))
+        return True
+
+    def _load_fallback_model(self) -> None:
+        """Raises EngineUnavailable when it cannot be loaded; the model that ran out of memory then answers the next."""
+        try:
+            if self._load_model(self._settings.fallback_model):
+                return
+        except Exception as error:
+            log.warning("companion.fallback_broke", model=self._settings.fallback_model, error=type(error).__name__)
+        self._ensure_model()
+        raise self._out_of_memory()
+
+    def _ensure_model(self) -> None:
+        """Raises `fault`. What failed is tried again with the next answer: memory may be free by then."""
+        if self._model is not None:
+            return
+        try:
+            self.fault = None if self._load_model(self._settings.model) else self._out_of_memory()
+        except HeirloomError as error:
+            self.fault = error
+        except Exception as error:
+            log.error("companion.broke", error=type(error).__name__, at="load")
+            self.fault = EngineUnavailable(engine="companion", reason="its model could not be loaded; see its log")
+        if self.fault is not None:
+            raise self.fault
+
+    def _missing(self, name: str) -> BaseModelMissing | None:
+        folder = self._folders[name]
+        if (folder / "config.json").is_file():
+            return None
+        return BaseModelMissing(model=name, how=f"Run 'heirloom base prepare {name}', or put it at {folder}.")
 
     def _use(self, name: str, model: Any, tokenizer: Any) -> None:
         self._loaded, self._model, self._tokenizer = name, model, tokenizer
@@ -208,6 +233,7 @@ class QwenLLMService:
     def _answer(self, work: "_Work") -> None:
         """Out of memory: once with fewer tokens, then with the smaller model; each goes on where the last stopped."""
         try:
+            self._ensure_model()
             for recover in (self._generate, self._generate_with_reduced_tokens, self._generate_with_fallback):
                 try:
                     recover(work)

@@ -108,6 +108,8 @@ class VllmEngine:
             "stream_options": {"include_usage": True},
             "temperature": options.temperature,
             "max_tokens": options.max_tokens,
+            "stop": list(options.stop),
+            **({} if options.top_p is None else {"top_p": options.top_p}),
             "repetition_penalty": 1.0,  # as the embedded engine, whatever the model's own settings say
         }
 

@@ -94,12 +94,13 @@ class _Random(QwenLLMService):
 
     shape = ""
 
-    def _load(self, name: str) -> None:
+    def _load_model(self, name: str) -> bool:
         with torch.device(self._device):
             dtype = torch.bfloat16 if self._device.startswith("cuda") else torch.float32
             model = AutoModelForCausalLM.from_config(_SHAPES[self.shape], dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(self._folders[name], local_files_only=True)
         self._use(self.shape, model.eval(), tokenizer)
+        return True
 
 
 async def _measure(service: QwenLLMService, context: int) -> None:

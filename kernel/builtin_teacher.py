@@ -18,6 +18,7 @@ from kernel.language import content_words, sentences, years
 from kernel.note import Note
 from kernel.question import Questions
 from kernel.theme import THEMES
+from kernel.told_time import told_times
 
 if TYPE_CHECKING:
     from kernel.memory import Memories, Memory
@@ -68,8 +69,10 @@ class BuiltinTeacher:
 
     def write_note(self, memory: Memory) -> Note:
         mentions = self._finder.find(memory.answer, memory.language)
-        keywords = _keywords(mentions, memory.answer)
         told = sentences(memory.answer) or [memory.answer]
+        dates = _dates(mentions, told)
+        known = [one for one in mentions if one.type is not EntityType.TIME or one.title in dates]
+        keywords = _keywords(known, memory.answer)
         summary = max(told, key=lambda sentence: _telling(sentence, mentions))
         return Note(
             memory_id=memory.id,
@@ -79,7 +82,7 @@ class BuiltinTeacher:
             keywords=keywords,
             people=_titles(mentions, EntityType.PERSON),
             places=_titles(mentions, EntityType.PLACE),
-            dates=_titles(mentions, EntityType.TIME),
+            dates=dates,
             text=memory.answer,
             teacher=self.name,
         )
@@ -123,6 +126,13 @@ def _keywords(mentions: Sequence[Mention], text: str) -> tuple[str, ...]:
 
 def _titles(mentions: Sequence[Mention], kind: EntityType) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mention.title for mention in mentions if mention.type is kind))
+
+
+def _dates(mentions: Sequence[Mention], told: Sequence[str]) -> tuple[str, ...]:
+    """Of the calendar and of a life: "Easter", "the year of the flood"; of two that overlap the one that says more."""
+    calendar = _titles(mentions, EntityType.TIME)
+    found = dict.fromkeys(one for sentence in told for one in (*told_times(sentence), *calendar) if one in sentence)
+    return tuple(one for one in found if not any(one != other and one in other for other in found))
 
 
 def _title(memory: Memory, keywords: Sequence[str]) -> str:

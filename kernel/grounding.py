@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.graph import EntityType
+from kernel.language import fold_years
 
 if TYPE_CHECKING:
     from kernel.memory import Memory
@@ -26,6 +27,7 @@ def unsupported(text: str, source: str, *, language: str, finder: EntityFinder) 
     told = (*_NAMES, EntityType.TIME)
     named = [mention.title for mention in finder.find(text, language) if mention.type in told]
     held = _plain(source)
+    held = f"{held}\n{fold_years(held)}"
     found = dict.fromkeys([*named, *_NUMBER.findall(text)])
     return [one for one in found if not _is_held(one, held)]
 
@@ -73,11 +75,14 @@ def facts(text: str, *, language: str, finder: EntityFinder) -> list[str]:
 
 
 def _is_held(name: str, held: str) -> bool:
-    """A name of several words is held when each of its words is: "Arthur Whitcombe" by "Arthur ... Whitcombe"."""
+    """A name of several words is held when each of its words is: "Arthur Whitcombe" by "Arthur ... Whitcombe".
+
+    A year is the same in digits and in characters; `held` is written both ways.
+    """
     plain = _plain(name)
     if words := _WHOLE.findall(plain):
         return set(words) <= set(_WHOLE.findall(held))
-    return plain in held
+    return plain in held or fold_years(plain) in held
 
 
 def _plain(text: str) -> str:

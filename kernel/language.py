@@ -110,7 +110,7 @@ def tokens(text: str) -> list[str]:
 
     Case, full-width forms, names of relatives, and Chinese-written years are folded; stop words are dropped.
     """
-    plain = _fold_years(unicodedata.normalize("NFKC", text).lower())
+    plain = fold_years(unicodedata.normalize("NFKC", text).lower())
     found: list[str] = []
     for word in _WORD.findall(plain):
         found.extend(_hanzi_tokens(word) if _CJK_RUN.match(word) else _english_tokens(word))
@@ -125,7 +125,12 @@ def content_words(text: str) -> list[str]:
 
 def years(text: str) -> list[int]:
     """Years named in the text, in order: "1962", "一九六二年"."""
-    return [int(year) for year in _YEAR.findall(_fold_years(text))]
+    return [int(year) for year in _YEAR.findall(fold_years(text))]
+
+
+def fold_years(text: str) -> str:
+    """ "一九六二年" as "1962年"."""
+    return _ZH_YEAR.sub(lambda match: match.group().translate(_DIGITS), text)
 
 
 def names(text: str, title: str) -> bool:
@@ -178,10 +183,6 @@ def _hanzi_tokens(run: str) -> list[str]:
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
-
-
-def _fold_years(text: str) -> str:
-    return _ZH_YEAR.sub(lambda match: match.group().translate(_DIGITS), text)
 
 
 def _is_abbreviation(text: str, dot: int) -> bool:

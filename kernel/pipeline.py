@@ -145,7 +145,7 @@ PIPELINE: tuple[Stage, ...] = (
         makes=Notes,
         run=lambda desk, memories: write_notes(memories, teacher=desk.teacher, on_progress=desk.report),
         settings=lambda desk: desk.teacher.name,
-        version=2,
+        version=3,
     ),
     Stage(
         name="find_topics",

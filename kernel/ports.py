@@ -421,8 +421,10 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatOptions:
-    temperature: float
+    temperature: float  #: 0: the likeliest token each time, whatever `top_p`
     max_tokens: int
+    top_p: float | None = None  #: chosen among the likeliest that make up this share, above 0; None: the engine's own
+    stop: tuple[str, ...] = ()  #: the answer ends before the first of these
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

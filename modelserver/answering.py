@@ -97,7 +97,9 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
         question=said.message,
         memories=list(found.memories) if found and not is_refused else [],
         history=history,
-        options=ChatOptions(temperature=said.temperature, max_tokens=said.max_tokens),
+        options=ChatOptions(
+            temperature=said.temperature, max_tokens=said.max_tokens, top_p=said.top_p, stop=tuple(said.stop)
+        ),
         opening=_opening(version, found),
         refusal=words.refusals[0] if is_refused else "",
         doubt=None if is_refused or is_follow_up else _doubt(version, found, retriever.memories),

@@ -31,6 +31,13 @@ class Hello(_Frame):
     voice: bool = False  #: whether the answer is spoken, too
 
 
+class Voice(_Frame):
+    """From here on answers are spoken, or are not; one under way, too."""
+
+    type: Literal["voice"]
+    on: bool
+
+
 class Say(_Frame):
     type: Literal["say"]
     text: str = Field(min_length=1, max_length=8_000)
@@ -51,7 +58,7 @@ class Stop(_Frame):
     type: Literal["stop"]
 
 
-Frame = Hello | Say | AudioBegin | AudioEnd | Stop
+Frame = Hello | Voice | Say | AudioBegin | AudioEnd | Stop
 _FRAMES: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="type")])
 
 

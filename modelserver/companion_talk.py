@@ -70,7 +70,7 @@ class Talk:
         self._tenant, self._elder, self._id = tenant, elder, id
         self.language = hello.language or elder.language
         self.profile = hello.profile or parts.settings.default_profile
-        self._has_voice = hello.voice
+        self.has_voice = hello.voice
         self._history: list[Message] = []
         self._answer: _Answer | None = None
         self._count = 0
@@ -178,8 +178,7 @@ class Talk:
         breaths, spoken = anyio.create_memory_object_stream[Felt](math.inf)
         with spoken:
             async with anyio.create_task_group() as group:
-                if self._has_voice:
-                    group.start_soon(self._speak, answer, spoken)
+                group.start_soon(self._speak, answer, spoken)
                 try:
                     with breaths:
                         await self._write(answer, companion, breaths)
@@ -246,18 +245,19 @@ class Talk:
             await breaths.send(breath)
 
     async def _speak(self, answer: _Answer, breaths: MemoryObjectReceiveStream[Felt]) -> None:
-        """A voice that fails is said once, and the answer goes on in writing."""
+        """While the voice is on. One that fails is said once, and the answer goes on in writing."""
         try:
-            if self.language not in self._parts.speaker.languages:
-                raise SpeechUnavailable(what="The voice", reason="it does not speak this language")
             async for breath in breaths:
-                await self._speak_one(answer, breath)
+                if self.has_voice:
+                    await self._speak_one(answer, breath)
         except SpeechUnavailable as error:
             await self._wire.complain(error, answer=answer.number)
         except WebSocketDisconnect:
             return  # the writing sees it, too
 
     async def _speak_one(self, answer: _Answer, breath: Felt) -> None:
+        if self.language not in self._parts.speaker.languages:
+            raise SpeechUnavailable(what="The voice", reason="it does not speak this language")
         emotion = self._parts.settings.emotion(breath.emotion)
         sounds = self._parts.speaker.synthesize_stream(breath.text, emotion=emotion, language=self.language)
         is_begun = False

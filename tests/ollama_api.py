@@ -267,6 +267,8 @@ def _chat(state: State, body: dict[str, Any]) -> dict[str, Any] | Iterator[dict[
     for key, value in options.items():
         if not isinstance(value, _OPTION_TYPES.get(key, object)):
             raise Refusal(500, f'option "{key}" must be of type {_OPTION_TYPES[key]}')
+        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            raise Refusal(500, f'option "{key}" must be of an array of strings')
     state.loaded.add(name)
     if not messages:
         return _part(body, "", done=True, done_reason="load")

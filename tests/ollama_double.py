@@ -113,6 +113,7 @@ def _answer(blobs: Path) -> Answer:
             tokens,
             max_tokens=options.get("num_predict", 128),
             temperature=float(options.get("temperature", 0.8)),
+            top_p=float(options.get("top_p", 0.9)),
             repeat_penalty=float(options.get("repeat_penalty", 1.1)),
             stop=options.get("stop", []),
         )

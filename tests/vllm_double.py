@@ -168,6 +168,13 @@ class VllmDouble(HttpDouble):
             raise _refused(400, "Stream options can only be defined when `stream=True`.", "BadRequestError")
         if (wanted := body.get("max_tokens", 16)) < 1:
             raise _refused(400, f"max_tokens must be at least 1, got {wanted}.", "BadRequestError", param="max_tokens")
+        if not 0 < (top_p := body.get("top_p", 1.0)) <= 1:
+            raise _refused(400, f"top_p must be in (0, 1], got {top_p}.", "BadRequestError", param="top_p")
+        stop = [given] if isinstance(given := body.get("stop") or [], str) else given
+        if not isinstance(stop, list) or not all(isinstance(one, str) for one in stop):
+            raise _refused(400, "Input should be a valid list of strings", "Bad Request", param="stop")
+        if not all(stop):
+            raise _refused(400, "stop cannot contain an empty string.", "BadRequestError", param="stop")
         self._check_alive()
         prompt = read_gguf(smollm2()).render(messages)
         if self.answer is not None:
@@ -182,7 +189,8 @@ class VllmDouble(HttpDouble):
             max_tokens=wanted,
             temperature=float(body.get("temperature", 0.7)),
             repeat_penalty=float(body.get("repetition_penalty", 1.0)),
-            stop=["<|im_end|>"],
+            top_p=float(top_p),
+            stop=["<|im_end|>", *stop],
             schema=form["json_schema"]["schema"] if form.get("type") == "json_schema" else None,
         )
 

@@ -3,7 +3,7 @@
     POST /answer   {tenant, elder, name, language, conversation, user_input, memories, history, profile}
     -> lines of JSON: {"place": 2}, {"place": 1}, {"text": "[Happy] Good"}, ..., then {"done": {facts}}
        or {"error": {"code", "details"}}
-    GET /health    {"model": "...", "waiting": 0}, or 503 with an error while the model loads
+    GET /health    {"model": "...", "waiting": 0}, or 503 with an error while no model is loaded
 
 With HEIRLOOM_COMPANION_KEY both want it as a bearer token. Who hangs up stops the answer, and gives its place away.
 """
@@ -42,6 +42,7 @@ class Generator(Protocol):
     """What QwenLLMService is to this program."""
 
     facts: dict[str, float]
+    fault: HeirloomError | None  #: why it cannot answer now
 
     @property
     def name(self) -> str: ...
@@ -77,9 +78,11 @@ class CompanionProgram:
     async def health(self, request: Request) -> Response:
         if refusal := self._refusal(request):
             return refusal
-        if self._generator is None:
-            return JSONResponse(_error(self._fault), 503)
-        return JSONResponse({"model": self._generator.name, "waiting": len(self._queue)})
+        generator = self._generator
+        fault = generator.fault if generator else self._fault
+        if generator is None or fault:
+            return JSONResponse(_error(fault), 503)
+        return JSONResponse({"model": generator.name, "waiting": len(self._queue)})
 
     async def _lines(self, asked: Asked) -> AsyncIterator[str]:
         try:

@@ -6,7 +6,7 @@ are taken and not read. What would change the answer and is not served here is r
 
 import json
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from kernel.errors import BadInput, HeirloomError, Unsupported
 from kernel.ids import TenantId
+from kernel.stop import StopSequences
 from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream, one_line
@@ -43,8 +44,6 @@ _REFUSED: dict[str, tuple[object, ...]] = {
     "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "audio": (),
-    "stop": ([],),
-    "top_p": (1,),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
     "logit_bias": ({},),
@@ -67,10 +66,11 @@ async def create_completion(
     response.headers.update(BY_AI)
     if wanted.stream:
         is_counted = bool(wanted.stream_options and wanted.stream_options.include_usage)
-        frames = _frames(services, tenant, answering, language_of(request), is_counted=is_counted)
+        pieces = _pieces(services, tenant, answering, _stop(wanted))
+        frames = _frames(services, pieces, answering, language_of(request), is_counted=is_counted)
         return EventStream(frames, headers=BY_AI)
     said = []
-    async with aclosing(spoken(services, tenant, answering)) as pieces:
+    async with aclosing(_pieces(services, tenant, answering, _stop(wanted))) as pieces:
         async for piece in pieces:
             said.append(piece)
             if await request.is_disconnected():
@@ -100,11 +100,19 @@ def _said(elder: str, wanted: NewCompletion) -> ChatIn:
             message=_text(turns[-1]),
             conversation_history=[Turn(role=one.role, content=_text(one)) for one in turns[-1 - MOST_TURNS : -1]],
             retrieval=wanted.retrieval,
+            strict=wanted.strict,
             temperature=wanted.temperature or 0.0,
+            top_p=wanted.top_p,
+            stop=_stop(wanted),
             **({"max_tokens": min(most, MOST_TOKENS)} if most else {}),
         )
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
+
+
+def _stop(wanted: NewCompletion) -> list[str]:
+    given = [wanted.stop] if isinstance(wanted.stop, str) else wanted.stop or []
+    return [one for one in given if one]
 
 
 def _text(message: CompletionMessage) -> str:
@@ -126,11 +134,26 @@ def _completion(services: Services, answering: Answering, text: str) -> Completi
     )
 
 
+async def _pieces(
+    services: Services, tenant: TenantId, answering: Answering, stop: Sequence[str]
+) -> AsyncGenerator[str]:
+    """The engine ends what it generates before `stop`; how an answer begins, and a refusal, are not its own."""
+    stops = StopSequences(stop)
+    async with aclosing(spoken(services, tenant, answering)) as pieces:
+        async for piece in pieces:
+            if said := stops.feed(piece):
+                yield said
+            if stops.is_met:
+                return
+    if rest := stops.rest():
+        yield rest
+
+
 async def _frames(
-    services: Services, tenant: TenantId, answering: Answering, language: str, *, is_counted: bool
+    services: Services, said: AsyncGenerator[str], answering: Answering, language: str, *, is_counted: bool
 ) -> AsyncGenerator[str]:
     """What fails before the first piece is no stream yet, and gets a status of its own."""
-    async with aclosing(spoken(services, tenant, answering)) as pieces:
+    async with aclosing(said) as pieces:
         piece = await anext(pieces, None)
         head = _head(services, answering) | {"object": "chat.completion.chunk"}
         if is_counted:

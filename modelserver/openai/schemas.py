@@ -56,7 +56,10 @@ class NewCompletion(_Body):
     temperature: float | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
     retrieval: bool = True  #: ours: whether memories are looked up
+    strict: bool = False  #: ours: answer only where a memory is surely meant
 
 
 class Usage(BaseModel):

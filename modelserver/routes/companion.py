@@ -13,7 +13,7 @@ from kernel.elder import Elder
 from kernel.errors import BadInput, HeirloomError, Unauthorized
 from kernel.ids import TenantId, elder_id
 from modelserver.auth import key_sha256
-from modelserver.companion_frames import AudioBegin, AudioEnd, Hello, Say, Stop, Wire
+from modelserver.companion_frames import AudioBegin, AudioEnd, Hello, Say, Stop, Voice, Wire
 from modelserver.companion_parts import CompanionParts
 from modelserver.companion_talk import Talk
 from modelserver.services import Services
@@ -85,6 +85,8 @@ async def _listen(wire: Wire, conversation: Talk) -> None:
             match frame:
                 case bytes():
                     await conversation.hear(frame)
+                case Voice():
+                    conversation.has_voice = frame.on
                 case Say():
                     await conversation.say(frame.text)
                 case AudioBegin():

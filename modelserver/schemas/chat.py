@@ -1,6 +1,6 @@
 """A question and its answer."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,8 @@ class ChatIn(Body):
     strict: bool = False  #: look memories up, and where none is surely meant say so, with nothing generated
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=256, ge=1, le=2048)
+    top_p: float | None = Field(default=None, gt=0, le=1)  #: None: the engine's own
+    stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=16)
 
 
 class EvidenceOut(BaseModel):

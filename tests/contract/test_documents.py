@@ -1,6 +1,7 @@
 """Whatever a family uploads is read, or refused with a sentence that says what to do."""
 
 import io
+import json
 import random
 import time
 import zipfile
@@ -10,7 +11,7 @@ import pypdfium2
 import pytest
 
 from adapters.documents import read_upload
-from kernel.errors import BadInput, HeirloomError
+from kernel.errors import BadInput, BadLine, HeirloomError
 
 TOLD = "My father kept forty ewes on the hill above Tarn Beck, and knew them all."
 讲过 = "我爹在槐树下给人剃头，一个头收两分钱，逢年过节不收钱。"
@@ -50,6 +51,27 @@ def test_a_chinese_text_is_read_in_any_encoding(encoding):
     told = traditional if encoding == "big5" else 讲过
     (answer,) = read("回忆.txt", (told * 5).encode(encoding))
     assert answer.answer == told * 5
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_lines_of_json_are_read_in_any_encoding(encoding):
+    told = "\r\n".join(json.dumps({"question": "后来呢？", "answer": 讲过}, ensure_ascii=False) for _ in range(3))
+    assert [one.answer for one in read("a.jsonl", told.encode(encoding))] == [讲过] * 3
+    chat = "\n".join(json.dumps({"sender": "奶奶", "text": 讲过}, ensure_ascii=False) for _ in range(3))
+    assert read("c.jsonl", chat.encode(encoding), "奶奶")[0].answer.startswith(讲过)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+def test_a_line_that_is_no_json_is_named_in_any_encoding(encoding):
+    told = json.dumps({"question": "后来呢？", "answer": 讲过}, ensure_ascii=False)
+    with pytest.raises(BadLine, match="Line 3 cannot be read"):
+        read("a.jsonl", f"{told}\n\n{told[:-1]}\n{told}".encode(encoding))
+
+
+def test_a_line_in_which_something_is_broken_is_named():
+    told = json.dumps({"question": "后来呢？", "answer": 讲过}, ensure_ascii=False).encode()
+    with pytest.raises(BadLine, match=r"Line 2 cannot be read \(not UTF-8"):
+        read("a.jsonl", told + b"\n" + told[:40] + b"\xff" + told[40:] + b"\n" + told)
 
 
 def test_an_english_text_with_old_quotes_is_read():

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,31 @@ def test_chinese_comes_whole(engine: Engine) -> None:
     assert text[1:] in "".join(pieces)
     assert not any("\ufffd" in piece for piece in pieces)
     assert any(len(piece.encode()) > len(piece) for piece in pieces)
+
+
+def test_an_answer_ends_before_the_first_of_its_stops_within_a_piece_and_across_them(engine: Engine) -> None:
+    pieces = list(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
+    whole = "".join(pieces)
+    across = pieces[3][-1] + pieces[4][:2]
+    for stops in ((across,), ("never said", whole[-4:], across), (pieces[2],), (pieces[5], pieces[5][:1])):
+        said = "".join(engine.chat(a_version(1), ask("Where were you born?"), replace(GREEDY, stop=stops)))
+        assert said == whole[: min(at for stop in stops if (at := whole.find(stop)) >= 0)], stops
+
+
+def test_what_only_begins_a_stop_is_said(engine: Engine) -> None:
+    whole = "".join(engine.chat(a_version(1), ask("Where were you born?"), GREEDY))
+    for stops in (("never said",), (whole[4:9] + "…",), (whole[-3:] + "…",)):
+        options = replace(GREEDY, stop=stops)
+        assert "".join(engine.chat(a_version(1), ask("Where were you born?"), options)) == whole
+
+
+def test_of_a_small_share_of_what_is_likely_the_likeliest_is_left(engine: Engine) -> None:
+    lively = replace(GREEDY, temperature=2.0, max_tokens=24)
+    said = [
+        "".join(engine.chat(a_version(1), ask("Tell me a story."), options))
+        for options in (replace(lively, temperature=0.0), replace(lively, top_p=0.001), replace(lively, top_p=1.0))
+    ]
+    assert said[0] == said[1] != said[2]
 
 
 def test_an_answer_that_nobody_wants_any_more_frees_the_model_at_once(engine: Engine) -> None:

@@ -90,6 +90,17 @@ def test_a_chat_says_all_that_keeps_it_from_being_cut(engine: OllamaEngine, olla
     assert asked["keep_alive"] == "30m"
 
 
+def test_stops_take_the_place_of_the_models_own_so_those_are_sent_too(
+    engine: OllamaEngine, ollama: OllamaDouble, gguf: Path
+) -> None:
+    engine.register(a_version(1), gguf)
+
+    list(engine.chat(a_version(1), ask("你好"), replace(OPTIONS, stop=("\n", "。"), top_p=0.5)))
+
+    asked = _bodies(ollama, "/api/chat")[-1]["options"]
+    assert (asked["stop"], asked["top_p"]) == (["<|im_end|>", "\n", "。"], 0.5)
+
+
 def test_a_model_that_would_be_prompted_otherwise_is_not_left_behind(
     engine: OllamaEngine, ollama: OllamaDouble, gguf: Path
 ) -> None:

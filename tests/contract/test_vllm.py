@@ -407,6 +407,18 @@ def test_two_elders_answer_each_in_their_own_way(folder: Path, tmp_path: Path) -
             200,
             None,
         ),
+        (
+            "chat/completions",
+            {"model": "here", "messages": [{"role": "user", "content": "x"}], "top_p": 0},
+            400,
+            "BadRequestError",
+        ),
+        (
+            "chat/completions",
+            {"model": "here", "messages": [{"role": "user", "content": "x"}], "stop": ["a", ""]},
+            400,
+            "BadRequestError",
+        ),
         ("nothing", {}, 404, "Not Found"),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import torch
 
 from adapters.qwen_llm import QwenLLMService
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(threads)
 
 
-def service(folder: Path, **changes: Any) -> QwenLLMService:
+def service(folder: Path, *, second: Path | None = None, **changes: Any) -> QwenLLMService:
     settings = replace(
         read_companion(environ={}),
         model="first",
@@ -48,7 +49,7 @@ def service(folder: Path, **changes: Any) -> QwenLLMService:
         prefill_tokens=16,
     )
     settings = replace(settings, **changes)
-    return QwenLLMService(settings, read_companion_words(), folders={"first": folder, "second": folder})
+    return QwenLLMService(settings, read_companion_words(), folders={"first": folder, "second": second or folder})
 
 
 def asked(question: str = "Where?", *, rounds: int = 0, memories: int = 0) -> Asked:
@@ -188,20 +189,55 @@ def test_out_of_memory_for_good_is_a_typed_error_and_the_next_answer_is_tried_ag
     assert answer(model, asked())
 
 
+def test_a_fallback_that_is_missing_is_told_at_the_start(folder: Path, tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        service(folder, second=tmp_path / "absent")
+    told = [line for line in logs if line["event"] == "companion.fallback_missing"]
+    assert "heirloom base prepare second" in told[0]["how"]
+
+
+def test_out_of_memory_without_a_fallback_costs_one_answer_and_not_the_next(folder: Path, tmp_path: Path) -> None:
+    model = service(folder, second=tmp_path / "absent")
+    whole = answer(model, asked())
+    with exhausted(model, at=range(10_000)), pytest.raises(EngineUnavailable, match="memory is short"):
+        answer(model, asked())
+    assert (model.name, model.fault) == ("first", None)
+    assert answer(model, asked()) == whole
+
+
+@pytest.mark.parametrize("wrong", [torch.OutOfMemoryError("CUDA out of memory."), OSError("no weights in it")])
+def test_a_fallback_that_cannot_be_loaded_brings_the_model_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: Exception
+) -> None:
+    model = service(folder)
+    whole = answer(model, asked())
+    failing(monkeypatch, [wrong])
+    with exhausted(model, at=range(10_000)), pytest.raises(EngineUnavailable, match="memory is short"):
+        answer(model, asked())
+    assert (model.name, model.fault) == ("first", None)
+    assert answer(model, asked()) == whole
+
+
+def test_with_no_model_left_the_fault_is_told_until_one_can_be_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = service(folder)
+    whole = answer(model, asked())
+    full = torch.OutOfMemoryError("CUDA out of memory.")
+    failing(monkeypatch, [full, full, OSError("no weights in it")])
+    with exhausted(model, at=range(10_000)), pytest.raises(EngineUnavailable, match="memory is short"):
+        answer(model, asked())
+    assert isinstance(model.fault, EngineUnavailable)
+    with pytest.raises(EngineUnavailable, match="could not be loaded"):
+        answer(model, asked())
+    assert answer(model, asked()) == whole
+    assert model.fault is None
+
+
 def test_a_model_that_does_not_fit_when_it_is_loaded_makes_room_for_the_smaller(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers import AutoModelForCausalLM
-
-    load, tried = AutoModelForCausalLM.from_pretrained, []
-
-    def full(*args: Any, **kwargs: Any) -> Any:
-        tried.append(1)
-        if len(tried) == 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return load(*args, **kwargs)
-
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
+    failing(monkeypatch, [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")])
     assert service(folder).name == "second"
 
 
@@ -219,6 +255,20 @@ def plainly(model: QwenLLMService, asked: Asked) -> str:
     ids = model._tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     out = model._model.generate(ids, max_new_tokens=GREEDY.max_new_tokens, do_sample=False)  # type: ignore[union-attr]
     return str(model._tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, errors: list[Exception]) -> None:
+    """The next models to be loaded fail so, one after the other; then they load."""
+    from transformers import AutoModelForCausalLM
+
+    load, left = AutoModelForCausalLM.from_pretrained, iter(errors)
+
+    def loaded(*args: Any, **kwargs: Any) -> Any:
+        if error := next(left, None):
+            raise error
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loaded)
 
 
 class watched:

@@ -7,6 +7,7 @@ import pytest
 from kernel.bio import write_bio
 from kernel.builtin_teacher import BIO_CHARACTERS, BuiltinTeacher
 from kernel.language import sentences, years
+from kernel.memory import Answer, collect_memories
 from kernel.note import write_notes
 from kernel.topic import find_topics
 from tests.elders import sample_memories
@@ -112,11 +113,27 @@ def test_the_biography_keeps_to_its_length(life):
 
 
 def test_a_life_with_nothing_told_has_an_empty_biography(teacher):
-    from kernel.memory import collect_memories
-
     memories = collect_memories([], elder_name="Margaret", language="en")
     notes = write_notes(memories, teacher=teacher)
     topics = find_topics(notes, teacher=teacher, embedder=Letters())
     bio = write_bio(memories, notes, topics, teacher=teacher)
     assert bio.first_person == "I am Margaret."
     assert bio.memory_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "dates"),
+    [
+        ("en", "In the year of the flood we lost the hay.", ("the year of the flood",)),
+        ("en", "We married in September nineteen fifty-two.", ("September nineteen fifty-two",)),
+        ("en", "I went to sea when I was nine. We came home at Easter.", ("when I was nine", "Easter")),
+        ("en", "He was born on 3rd May 1961, and in 1961 we moved.", ("3rd May 1961",)),
+        ("zh", "1956年8月12日，我到了苏州。", ("1956年8月12日",)),
+        ("zh", "小梅出嫁那天下了大雪。", ("小梅出嫁那天",)),
+    ],
+)
+def test_dates_are_those_of_the_calendar_and_those_of_a_life(teacher, language, told, dates):
+    [memory] = collect_memories([Answer(question="", answer=told)], elder_name="M", language=language).items
+    note = teacher.write_note(memory)
+    assert note.dates == dates
+    assert not {"1956", "1961"} & set(note.keywords), "half a date"

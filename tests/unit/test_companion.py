@@ -23,12 +23,12 @@ Frame = dict[str, Any]
 
 
 class Scripted:
-    """Says what it is told to; where the script holds None it waits until it is stopped."""
+    """Says what it is told to; at an event it waits for that, at None until it is stopped."""
 
     name = "scripted"
 
     def __init__(self) -> None:
-        self.script: list[str | Place | HeirloomError | None] = ["[开", "心] 你好！", "再见。"]
+        self.script: list[str | Place | HeirloomError | threading.Event | None] = ["[开", "心] 你好！", "再见。"]
         self.asked: list[Asked] = []
         self.closed = threading.Event()
 
@@ -38,6 +38,8 @@ class Scripted:
             for one in self.script:
                 if one is None:
                     await anyio.sleep_forever()
+                elif isinstance(one, threading.Event):
+                    await anyio.to_thread.run_sync(one.wait)
                 elif isinstance(one, HeirloomError):
                     raise one
                 else:
@@ -166,6 +168,32 @@ def test_a_voice_that_fails_leaves_the_writing(room: Room) -> None:
         frames = talk.until("done")
     assert [frame["code"] for frame in frames if frame["type"] == "error"] == ["speech_unavailable"]
     assert frames[-1]["text"] == "你好！再见。"
+
+
+def test_the_voice_is_switched_on_and_off_within_one_talk_and_nothing_of_it_is_forgotten(room: Room) -> None:
+    with room.connected() as talk:
+        for on in (None, True, False):
+            if on is not None:
+                talk.socket.send_json({"type": "voice", "on": on})
+            talk.say("你好")
+            assert ("sound" in kinds(talk.until("done"))) is bool(on)
+    assert [len(asked.history) for asked in room.companion.asked] == [0, 2, 4]
+    assert len({asked.conversation for asked in room.companion.asked}) == 1
+
+
+@pytest.mark.parametrize(("on", "spoken"), [(True, "Happy:再见。"), (False, "Happy:你好！")])
+def test_the_voice_is_switched_within_the_answer_under_way_too(room: Room, on: bool, spoken: str) -> None:
+    go = threading.Event()
+    room.companion.script = ["[开心] 你好！", go, "再见。"]
+    with room.connected(voice=not on) as talk:
+        talk.say("你好")
+        frames = talk.until("text" if on else "audio_end")
+        talk.socket.send_json({"type": "voice", "on": on})
+        talk.socket.send_json({"type": "nothing"})
+        frames += talk.until("error")  # so both were read
+        go.set()
+        frames += talk.until("done")
+    assert [frame.decode() for frame in frames if isinstance(frame, bytes)] == [spoken]
 
 
 # ---- barge-in, and who goes away -------------------------------------------------------------------------

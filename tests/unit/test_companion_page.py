@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from config.settings import ROOT, Settings
 from modelserver.cli.part import embedded_parts
-from modelserver.companion_frames import Say
+from modelserver.companion_frames import Frame, Say
 from modelserver.routes.companion import _HELLO_SECONDS
 from tests.unit.test_api import House
 
@@ -42,6 +44,17 @@ def test_every_element_that_the_script_asks_for_is_in_the_page() -> None:
 def test_every_frame_is_taken_by_the_page_and_described(frame: str) -> None:
     assert f'case "{frame}"' in CODE or frame == "audio_end"
     assert f"`{frame}`" in DOCUMENT
+
+
+@pytest.mark.parametrize("frame", get_args(Frame), ids=lambda frame: frame.__name__)
+def test_every_frame_that_a_client_may_send_is_sent_by_the_page_and_described(frame: type[BaseModel]) -> None:
+    (kind,) = get_args(frame.model_fields["type"].annotation)
+    assert f'type: "{kind}"' in CODE
+    assert f'`{{"type": "{kind}"' in DOCUMENT
+
+
+def test_nothing_that_is_ticked_ends_the_talk() -> None:
+    assert ".close(" not in CODE.replace("hearing.context.close()", "")
 
 
 def test_the_limits_of_what_is_sent_are_described() -> None:

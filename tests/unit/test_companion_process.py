@@ -45,6 +45,7 @@ class Told:
         self.asked: list[Asked] = []
         self.go, self.stopped = asyncio.Event(), asyncio.Event()
         self.error: Exception | None = None
+        self.fault: HeirloomError | None = None
 
     def build_prompt(self, asked: Asked) -> tuple[Message, ...]:
         self.asked.append(asked)
@@ -188,6 +189,21 @@ def test_a_model_that_is_missing_is_said_to_each_who_asks() -> None:
             await asyncio.to_thread(RemoteCompanion(url).check)
 
     served(test, load=load)
+
+
+def test_a_model_that_was_lost_is_told_by_health_until_it_is_back() -> None:
+    async def test(url: str, told: Told) -> None:
+        companion = RemoteCompanion(url)
+        told.go.set()
+        await pieces_of(url)
+        await asyncio.to_thread(companion.check)
+        told.fault = EngineUnavailable(engine="companion", reason="memory is short")
+        with pytest.raises(EngineUnavailable, match="memory is short"):
+            await asyncio.to_thread(companion.check)
+        told.fault = None
+        await asyncio.to_thread(companion.check)
+
+    served(test)
 
 
 def test_nonsense_is_refused_and_a_process_that_is_down_is_a_typed_error() -> None:

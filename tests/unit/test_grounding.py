@@ -31,3 +31,21 @@ def test_chinese_numbers_count_too() -> None:
     assert unsupported("一九三八年，家里有三个孩子。", ZH, language="zh", finder=FINDER) == []
     assert "五" in unsupported("家里有五个孩子。", ZH, language="zh", finder=FINDER)
     assert "一九四八" in "".join(unsupported("一九四八年生。", ZH, language="zh", finder=FINDER))
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("1956年去了苏州。", "我一九五六年去了苏州。"),
+        ("一九五六年八月去了苏州。", "我1956年八月去了苏州。"),
+        ("那是五六年。", "我一九五六年去了苏州。"),
+        ("She came in 1956.", "She came in 1956, as 一九五六年 says."),
+    ],
+)
+def test_a_year_is_the_same_in_digits_and_in_characters(text: str, source: str) -> None:
+    assert unsupported(text, source, language="zh", finder=FINDER) == []
+
+
+@pytest.mark.parametrize("text", ["1957年去了苏州。", "一九五六年八月去了苏州。", "1966年去了苏州。"])
+def test_another_year_or_month_is_not(text: str) -> None:
+    assert unsupported(text, "我一九五六年三月去了苏州。", language="zh", finder=FINDER)

@@ -41,6 +41,7 @@ class CountingEngine(EchoEngine):
         self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
     ) -> Generator[str, None, Ending | None]:
         self.versions = [*getattr(self, "versions", []), version.number]
+        self.options = options
         pieces = list(super().chat(version, messages, options))
         yield from pieces[: options.max_tokens]
         read = sum(len(message.content.split()) for message in messages)
@@ -282,9 +283,7 @@ async def test_a_very_long_conversation_goes_on_with_its_end(house: House, clien
         ("n", 2),
         ("tools", [{"type": "function", "function": {"name": "f", "parameters": {}}}]),
         ("response_format", {"type": "json_object"}),
-        ("stop", ["."]),
         ("logprobs", True),
-        ("top_p", 0.5),
     ],
 )
 async def test_what_would_change_the_answer_and_is_not_served_is_refused(
@@ -306,6 +305,7 @@ async def test_what_chat_programs_send_by_themselves_is_let_through(house: House
         messages=[{"role": "user", "content": "q", "name": "child"}],
         n=1,
         top_p=1,
+        stop=None,
         presence_penalty=0,
         frequency_penalty=0,
         seed=3,
@@ -319,6 +319,61 @@ async def test_what_chat_programs_send_by_themselves_is_let_through(house: House
         extra_body={"chat_id": "x"},
     )
     assert said.choices[0].message.content
+
+
+@pytest.mark.parametrize(
+    ("stop", "asked"), [("\n", ("\n",)), (["\n\n", "User:"], ("\n\n", "User:")), ([], ()), ("", ())]
+)
+async def test_the_engine_is_told_where_to_stop_and_how_freely_to_choose(
+    house: House, client: AsyncOpenAI, stop: str | list[str], asked: tuple[str, ...]
+) -> None:
+    house.elder()
+    house.publish()
+    question: Any = [{"role": "user", "content": "q"}]
+    await client.chat.completions.create(model=ELDER, messages=question, top_p=0.5, stop=stop)
+    options = house.engine.options  # type: ignore[attr-defined]
+    assert (options.top_p, options.stop) == (0.5, asked)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_the_engine_did_not_say_itself_ends_at_a_stop_too(
+    house: House, client: AsyncOpenAI, stream: bool
+) -> None:
+    house.elder()
+    house.publish()
+    asked: Any = {"model": ELDER, "messages": [{"role": "user", "content": "one two three four"}], "stop": ["o th"]}
+    if stream:
+        chunks = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
+        said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        assert chunks[-1].choices[0].finish_reason == "stop"
+    else:
+        said = (await client.chat.completions.create(**asked)).choices[0].message.content or ""
+    assert said.endswith("one tw")
+
+
+@pytest.mark.parametrize(("param", "value"), [("top_p", 0), ("top_p", 1.5), ("stop", ["x"] * 17), ("stop", "x" * 101)])
+async def test_a_share_or_a_stop_that_is_none_is_named(
+    house: House, client: AsyncOpenAI, param: str, value: Any
+) -> None:
+    house.elder()
+    house.publish()
+    asked = client.chat.completions.create(model=ELDER, messages=[{"role": "user", "content": "q"}], **{param: value})
+    assert str((await _refused(asked, openai.BadRequestError)).param).startswith(param)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_strict_answer_is_refused_where_nothing_is_surely_meant_as_in_chat(
+    house: House, client: AsyncOpenAI, strict: bool
+) -> None:
+    house.elder()
+    house.publish()
+    asked = {"elder_id": ELDER, "message": "zzz qqq", "strict": strict}
+    plain = house.client.post("/chat", json=asked).json()
+    said = await client.chat.completions.create(
+        model=ELDER, messages=[{"role": "user", "content": "zzz qqq"}], extra_body={"strict": strict}
+    )
+    assert plain["refused"] is strict
+    assert said.choices[0].message.content == plain["response"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from adapters.context import Context, Voice
 from adapters.greedy import greedy_answers
 from adapters.local_model import LocalModel
 from adapters.program import Say, program_main
+from kernel.ports import ChatOptions
 from kernel.sample import Message
 
 _CONTEXT_TOKENS = 4096  #: as the left brain has them when it is used
@@ -47,11 +48,12 @@ def _bound_answers(
     threads: int,
     max_tokens: int,
 ) -> Iterator[str]:
+    options = ChatOptions(temperature=0.0, max_tokens=max_tokens)
     with closing(LocalModel(gguf)) as model:
         voice = Voice(adapter=model.adapter(adapter) if adapter else None)
         with closing(Context(model, context_tokens=_CONTEXT_TOKENS, threads=threads)) as context:
             for prompt in prompts:
-                told = context.answer(prompt, voice=voice, temperature=0.0, max_tokens=max_tokens, schema=schema)
+                told = context.answer(prompt, voice=voice, options=options, schema=schema)
                 yield "".join(told)
 
 
