@@ -22,11 +22,11 @@ class OwnCompanion:
 
     def __init__(self, services: Services, settings: CompanionSettings) -> None:
         self._services, self._settings = services, settings
-        self._queue = FairQueue()
+        self._queues: dict[str, FairQueue] = {}  #: by the engine
 
     async def answer(self, asked: Asked) -> AsyncIterator[Place | Given | str]:
         under_way = answering.Answering(await run_in_threadpool(self._prepared, asked))
-        async with self._queue.joined(asked.tenant) as places:
+        async with self._queue(under_way.asked.version.engine).joined(asked.tenant) as places:
             async for place in places:
                 yield Place(place=place)
             async with aclosing(answering.spoken(self._services, asked.tenant, under_way)) as pieces:
@@ -35,6 +35,10 @@ class OwnCompanion:
                 while piece is not None:
                     yield piece
                     piece = await anext(pieces, None)
+
+    def _queue(self, engine: str) -> FairQueue:
+        at_once = self._services.settings.answers_at_once_of(engine)
+        return self._queues.setdefault(engine, FairQueue(at_once=at_once))
 
     def _prepared(self, asked: Asked) -> answering.Asked:
         """Greedy, as every chat with a small model is: it says what it remembers, and nothing livelier."""

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from adapters.engines import Engines
 from kernel.companion import Asked, Emotion, Given, Place
 from kernel.errors import ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
 from kernel.ids import ElderId
@@ -23,6 +25,7 @@ from modelserver.companion_parts import CompanionParts
 from tests.unit.test_api import ELDER, House, recalling, surely_meant
 
 Frame = dict[str, Any]
+OVER = ("done", "error")
 
 
 class Scripted:
@@ -459,6 +462,32 @@ def test_the_live_talk_tells_what_is_surely_meant_from_its_beginning(tmp_path: P
     memories, done = live(house, memory[:8])
     assert done["text"].startswith(memory[:4]) and [one["text"] for one in memories["memories"]] == [memory]
     assert house.engine.asked[-1][-1] == Message(role="assistant", content=memory[:4])
+
+
+@pytest.mark.parametrize(("engine", "at_once"), [("llama_cpp", 2), ("vllm", 3)])
+def test_as_many_live_talks_are_answered_at_once_as_the_settings_say_of_their_engine(
+    tmp_path: Path, engine: str, at_once: int
+) -> None:
+    house, all_here = House(tmp_path), threading.Barrier(at_once)
+
+    def chat(*_: object) -> Iterator[str]:
+        all_here.wait(timeout=5)
+        yield "好。"
+
+    house.engine.chat = chat  # type: ignore[method-assign]
+    engines = Engines({name: house.engine for name in ("llama_cpp", "vllm")}, name=engine)  # type: ignore[misc]
+    object.__setattr__(house.services, "engine", engines)
+    settings = house.services.settings.model_copy(update={"answers_at_once": 2, "vllm_answers_at_once": 3})
+    object.__setattr__(house.services, "settings", settings)
+    house.elder()
+    house.services.versions.add(house.tenant, replace(house.publish(), engine=engine))
+    with house.client, ExitStack() as open_:
+        path = f"/ws/companion/{ELDER}"
+        talks = [open_.enter_context(Talk(house.client.websocket_connect(path), {})) for _ in range(at_once)]
+        for talk in talks:
+            talk.say("你好")
+        ended = [next(one for one in iter(talk.socket.receive_json, None) if one["type"] in OVER) for talk in talks]
+    assert [frame.get("text") for frame in ended] == ["好。"] * at_once
 
 
 def live(house: House, question: str) -> tuple[Frame, Frame]:
