@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 
-from kernel.companion import Asked, Place
+from kernel.companion import Asked, Given, Place
 from kernel.errors import EngineUnavailable, by_code
 from kernel.memory import Memory
+from kernel.retrieval import Found
 from kernel.sample import Message
 
 _CONNECT_SECONDS = 5.0
@@ -28,7 +29,7 @@ class RemoteCompanion:
         self._url, self._transport = url.rstrip("/"), transport
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    async def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
+    async def answer(self, asked: Asked) -> AsyncIterator[Place | Given | str]:
         timeout = httpx.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS)
         try:
             async with (
@@ -40,7 +41,7 @@ class RemoteCompanion:
                 async for line in _lines(reply):
                     if "done" in line:
                         return
-                    yield Place(place=line["place"]) if "place" in line else line["text"]
+                    yield _told(line, asked)
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise self._unavailable("it does not answer at its address") from error
         raise self._unavailable("its answer broke off")
@@ -60,9 +61,10 @@ class RemoteCompanion:
 
 def asked_from_json(row: Mapping[str, Any]) -> Asked:
     """Raises KeyError, TypeError."""
-    memories = tuple(Memory(**{**one, "personal_data": tuple(one["personal_data"])}) for one in row["memories"])
+    found = row["found"]
+    memories = tuple(Memory(**{**one, "personal_data": tuple(one["personal_data"])}) for one in found["memories"])
     history = tuple(Message(**turn) for turn in row["history"])
-    return Asked(**{**row, "memories": memories, "history": history})
+    return Asked(**{**row, "found": Found(**{**found, "memories": memories}), "history": history})
 
 
 async def _lines(reply: httpx.Response) -> AsyncIterator[dict[str, Any]]:
@@ -73,6 +75,14 @@ async def _lines(reply: httpx.Response) -> AsyncIterator[dict[str, Any]]:
         line = json.loads(text)
         _raise(line)
         yield line
+
+
+def _told(line: Mapping[str, Any], asked: Asked) -> Place | Given | str:
+    if "place" in line:
+        return Place(place=line["place"])
+    if "given" in line:
+        return Given(memories=asked.found.memories[: line["given"]])
+    return str(line["text"])
 
 
 def _raise(line: Mapping[str, Any]) -> None:

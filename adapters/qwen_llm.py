@@ -60,20 +60,22 @@ class QwenLLMService:
         if not self._load_model(settings.model) and not self._load_model(settings.fallback_model):
             raise self._out_of_memory()
 
-    def build_prompt(self, asked: Asked) -> Prompt:
-        """Within max_context_tokens, the answer counted: the oldest rounds go first, then the last memories.
+    def build_prompt(self, asked: Asked) -> tuple[Prompt, int]:
+        """And how many of the memories it shows.
+
+        Within max_context_tokens, the answer counted: the oldest rounds go first, then the last memories.
 
         Raises ContextTooLong when the question alone does not fit.
         """
         settings = self._settings
-        memories = [memory.text for memory in asked.memories[: settings.max_memory_fragments]]
+        memories = [memory.text for memory in asked.found.memories[: settings.max_memory_fragments]]
         room = self._limit - self._settings.profile(asked.profile).max_new_tokens
         while True:
             bare = self._prompt(asked, memories, ())
             history = self._truncate_history(asked, bare, room)
             prompt = self._prompt(asked, memories, history)
             if self.count(prompt) <= room:
-                return prompt
+                return prompt, len(memories)
             if not memories:
                 raise ContextTooLong(limit=self._limit)
             memories.pop()

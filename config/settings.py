@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     vllm_key: str = Field(default="", repr=False)  #: its --api-key
     vllm_base: str = ""  #: key of the base model that it serves: elders trained on another are refused early
     vllm_adapters_path: str = ""  #: {model_dir}/adapters as vLLM sees it; "" for the same path
+    vllm_answers_at_once: int = Field(default=8, ge=1)  #: of live talks, an elder's each: as its --max-loras
     vllm_left_brain: str = "left_brain"  #: the adapter that extracts
     vllm_right_brain: str = "right_brain"  #: the adapter that talks
 
@@ -76,7 +77,7 @@ class Settings(BaseSettings):
     max_import_bytes: int = 20_000_000
     #: of elders' models that one process holds; the one that rested longest makes room
     model_memory_bytes: int = Field(default_factory=lambda: psutil.virtual_memory().total // 2)
-    answers_at_once: int = 2  #: that one base model computes; the others wait
+    answers_at_once: int = Field(default=2, ge=1)  #: that one base model computes, and of live talks; the others wait
     context_tokens: int = 4096  #: of each
     kept_versions: int = 1  #: of an elder's model, before the one in use: to compare with and to roll back to
 
@@ -114,6 +115,10 @@ class Settings(BaseSettings):
         """Whether an elder's words leave this machine to be taught from: then their consent is needed."""
         is_asked = bool(self.teacher_url) and not self.teacher_gguf
         return is_asked and urlsplit(self.teacher_url).hostname not in ("127.0.0.1", "localhost", "::1")
+
+    def answers_at_once_of(self, engine: str) -> int:
+        """How many live talks the engine answers at once."""
+        return self.vllm_answers_at_once if engine == "vllm" else self.answers_at_once
 
     @property
     def companion_place(self) -> tuple[str, int]:

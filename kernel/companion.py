@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Memory
 from kernel.prompt import without_markers
+from kernel.retrieval import Found
 from kernel.sample import Message
 
 
@@ -106,7 +107,7 @@ class Asked:
     language: str
     conversation: str  #: an id; answers of one conversation begin alike
     user_input: str
-    memories: Sequence[Memory]  #: best first
+    found: Found  #: what was looked up, and how sure it is
     history: Sequence[Message]  #: rounds of a user's and an assistant's message
     profile: str
 
@@ -116,6 +117,13 @@ class Place:
     """How many answers come before this one."""
 
     place: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What the answer that now begins was given of what was looked up."""
+
+    memories: Sequence[Memory]
 
 
 def build_prompt(

@@ -1,11 +1,11 @@
-"""The fair queue: one answer at a time on one GPU, families in turn, and each is told its place.
+"""The fair queue: so many answers at once and no more, families in turn, and each is told its place.
 
 However many answers one family waits for, another that comes is behind one of them at most. It belongs to the event
 loop that it is used in.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,22 +21,22 @@ class Ticket:
 
 
 class FairQueue:
-    """`most` wait at once, and `most_of_one` of one family."""
+    """`at_once` are answered at once; `most` wait, and `most_of_one` of one family beside one that is answered."""
 
-    def __init__(self, *, most: int = 32, most_of_one: int = 4) -> None:
-        self._most, self._most_of_one = most, most_of_one
+    def __init__(self, *, at_once: int = 1, most: int = 32, most_of_one: int = 4) -> None:
+        self._at_once, self._most, self._most_of_one = at_once, most, most_of_one
         self._waiting: list[Ticket] = []
-        self._served: Ticket | None = None
+        self._served: list[Ticket] = []
         self._round = 0
 
     def __len__(self) -> int:
-        return len(self._waiting) + (self._served is not None)
+        return len(self._waiting) + len(self._served)
 
     @asynccontextmanager
     async def joined(self, tenant: TenantId) -> AsyncIterator[AsyncIterator[int]]:
         """Yields the places as they change, ending when it is this one's turn; leaving makes room for the next.
 
-        A place counts those before: 0 is never told, as the turn has come then. Raises CompanionBusy.
+        A place counts the answers that end before: 0 is never told, as the turn has come then. Raises CompanionBusy.
         """
         ticket = self._join(tenant)
         try:
@@ -45,7 +45,7 @@ class FairQueue:
             self._leave(ticket)
 
     def _join(self, tenant: TenantId) -> Ticket:
-        mine = [one for one in (self._served, *self._waiting) if one is not None and one.tenant == tenant]
+        mine = [one for one in (*self._served, *self._waiting) if one.tenant == tenant]
         if len(self._waiting) >= self._most or len(mine) > self._most_of_one:
             raise CompanionBusy
         rounds = [one.round for one in mine]
@@ -57,7 +57,7 @@ class FairQueue:
 
     async def _places(self, ticket: Ticket) -> AsyncIterator[int]:
         told = 0
-        while self._served is not ticket:
+        while ticket not in self._served:
             place = self._waiting.index(ticket) + 1
             if place != told:
                 told = place
@@ -66,19 +66,12 @@ class FairQueue:
             await ticket.changed.wait()
 
     def _leave(self, ticket: Ticket) -> None:
-        if self._served is ticket:
-            self._served = None
-        else:
-            self._waiting.remove(ticket)
+        (self._served if ticket in self._served else self._waiting).remove(ticket)
         self._move()
 
     def _move(self) -> None:
-        if self._served is None and self._waiting:
-            self._served = self._waiting.pop(0)
-            self._round = self._served.round
-        _wake([*self._waiting, *([self._served] if self._served else [])])
-
-
-def _wake(tickets: Sequence[Ticket]) -> None:
-    for ticket in tickets:
-        ticket.changed.set()
+        while self._waiting and len(self._served) < self._at_once:
+            self._served.append(self._waiting.pop(0))
+            self._round = self._served[-1].round
+        for ticket in (*self._served, *self._waiting):
+            ticket.changed.set()

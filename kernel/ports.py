@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kernel.adapter import Adapter, Gguf, MergedWeights
 from kernel.bio import Bio
-from kernel.companion import Asked, Emotion, Place
+from kernel.companion import Asked, Emotion, Given, Place
 from kernel.conversation import Conversation, Turn
 from kernel.elder import ApiKey, Consent, Elder, Tenant
 from kernel.entity_extraction import Reading
@@ -490,12 +490,12 @@ class Engines(Engine, Protocol):
 
 
 class Companion(Protocol):
-    """What answers in a live conversation. One answer at a time, families in turn."""
+    """What answers in a live conversation. As many answers at a time as its engine computes, families in turn."""
 
     @property
     def name(self) -> str: ...
-    def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
-        """Its place in the queue as that changes, then the answer in pieces, emotion tags and all.
+    def answer(self, asked: Asked) -> AsyncIterator[Place | Given | str]:
+        """Its place in the queue as that changes, what it was given, then the answer in pieces, emotion tags and all.
 
         Closing it stops the generation. Raises CompanionBusy, ContextTooLong, EngineUnavailable, GenerationTimeout,
         ModelNotFound.

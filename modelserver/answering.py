@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from kernel.errors import ContextTooLong, EngineUnavailable
 from kernel.follow_up import find_in_talk, leans
-from kernel.ids import ElderId, TenantId, elder_id
+from kernel.ids import TenantId, elder_id
 from kernel.memory import Memory, beginning
 from kernel.ports import ChatOptions, Ending
 from kernel.prompt import Prompts, chat_prompt
@@ -27,34 +27,36 @@ BY_AI = {"X-Generated-By": "AI"}  #: a header of every answer, streamed or not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt:
-    """Retrieval is not sure; the version recalls first."""
+class Question:
+    """What is asked, whichever version is to answer it."""
 
-    found: Found
-    memories: Sequence[Memory]  #: all that the elder told
+    text: str
+    history: Sequence[Message]
+    found: Found | None  #: None: nothing was looked up
+    told: Sequence[Memory]  #: all that the elder told
+    options: ChatOptions
+    is_strict: bool = False  #: where nothing is surely meant, nothing is generated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A question made ready for the engine."""
+    """A question made ready for the version that answers."""
 
-    elder: ElderId
+    question: Question
     version: ModelVersion
     words: Prompts
-    question: str
-    memories: list[Memory]
-    history: list[Message]
-    options: ChatOptions
+    memories: Sequence[Memory]
+    history: Sequence[Message]
     opening: str = ""  #: how the answer begins, where one memory is surely meant and the version is begun for
     refusal: str = ""  #: what is answered instead of anything generated, where nothing is remembered
-    doubt: Doubt | None = None  #: what is to be settled before anything is shown
+    doubt: Found | None = None  #: retrieval is not sure and the version recalls first: settled before anything is shown
 
     @property
     def messages(self) -> tuple[Message, ...]:
         return chat_prompt(
             self.words,
             system=self.version.system_prompt,
-            question=self.question,
+            question=self.question.text,
             memories=self.memories,
             history=self.history,
             opening=self.opening,
@@ -77,45 +79,61 @@ class Answering:
     ending: Ending | None = None  #: known after the last piece, where the engine says it
 
 
-def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
+def prepare(services: Services, tenant: TenantId, said: ChatIn, *, version: ModelVersion | None = None) -> Asked:
+    """`version`: that is to answer; None for the one in use."""
     elder = services.elders.get(tenant, elder_id(said.elder_id))
-    version = services.versions.active(tenant, elder.id)
-    base = services.config.get_base_model(version.base)
-    shown = services.config.get_recipe(base, threads=1).retrieved_memories
-    words = services.config.get_prompts()[version.language]
+    version = version or services.versions.active(tenant, elder.id)
     history = [Message(role=turn.role, content=turn.content) for turn in said.conversation_history]
     retriever = services.retrievers.of(tenant, elder.id)
     found = None
     if said.retrieval or said.strict:
+        shown = _shown(services, version)
         found = find_in_talk(said.message, history, lambda asked: retriever.find_read(asked, shown))
-    is_follow_up = bool(history) and leans(said.message)
-    is_refused = said.strict and found is not None and not found.is_sure
-    return Asked(
-        elder=elder.id,
-        version=version,
-        words=words,
-        question=said.message,
-        memories=list(found.memories) if found and not is_refused else [],
+    question = Question(
+        text=said.message,
         history=history,
+        found=found,
+        told=retriever.memories,
         options=ChatOptions(
             temperature=said.temperature, max_tokens=said.max_tokens, top_p=said.top_p, stop=tuple(said.stop)
         ),
+        is_strict=said.strict,
+    )
+    return asked_of(services, version, question)
+
+
+def asked_of(services: Services, version: ModelVersion, question: Question) -> Asked:
+    """How many memories it is shown, how its answer begins, and whether it recalls first: all as the version wants."""
+    words, found = services.config.get_prompts()[version.language], question.found
+    if found:
+        found = replace(found, memories=found.memories[: _shown(services, version)])
+    is_refused = question.is_strict and found is not None and not found.is_sure
+    is_follow_up = bool(question.history) and leans(question.text)
+    return Asked(
+        question=question,
+        version=version,
+        words=words,
+        memories=found.memories if found and not is_refused else (),
+        history=question.history,
         opening=_opening(version, found),
         refusal=words.refusals[0] if is_refused else "",
-        doubt=None if is_refused or is_follow_up else _doubt(version, found, retriever.memories),
+        doubt=found if not is_refused and not is_follow_up and _is_doubted(version, found) else None,
     )
+
+
+def _shown(services: Services, version: ModelVersion) -> int:
+    return services.config.get_recipe(services.config.get_base_model(version.base), threads=1).retrieved_memories
 
 
 def _opening(version: ModelVersion, found: Found | None) -> str:
     return beginning(found.memories[0], version.begins_with) if found and found.is_sure else ""
 
 
-def _doubt(version: ModelVersion, found: Found | None, memories: Sequence[Memory]) -> Doubt | None:
-    """None, too, where something was found that the version was not trained on: it cannot recall that."""
+def _is_doubted(version: ModelVersion, found: Found | None) -> bool:
+    """Not where something was found that the version was not trained on: it cannot recall that."""
     if found is None or found.is_sure or not version.recalls_first:
-        return None
-    is_known = {memory.id for memory in found.memories} <= set(version.memory_ids)
-    return Doubt(found=found, memories=memories) if is_known else None
+        return False
+    return {memory.id for memory in found.memories} <= set(version.memory_ids)
 
 
 async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
@@ -138,8 +156,20 @@ async def spoken(services: Services, tenant: TenantId, answering: Answering) -> 
 
 
 def begin(services: Services, answering: Answering) -> None:
-    """Up to the first piece: what does not fit into the model is asked again with less before it, and a version
-    that was retired while the question waited gives way to the one in use."""
+    """Up to the first piece. A version that was retired while the question waited gives way to the one in use."""
+    try:
+        begin_with(services, answering)
+    except EngineUnavailable:
+        asked = answering.asked
+        in_use = services.versions.active(asked.version.tenant, asked.version.elder)
+        if in_use.number == asked.version.number:
+            raise
+        answering.asked = asked_of(services, in_use, asked.question)
+        begin(services, answering)
+
+
+def begin_with(services: Services, answering: Answering) -> None:
+    """As `begin`, by this version and no other. What does not fit into it is asked again with less before it."""
     if answering.asked.doubt:
         answering.asked = _recalled(services, answering, answering.asked.doubt)
     if answering.asked.refusal:
@@ -147,7 +177,7 @@ def begin(services: Services, answering: Answering) -> None:
         return
     while True:
         asked = answering.asked
-        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.question.options)
         try:
             advance(answering)
             answering.piece = (asked.opening + (answering.piece or "")) or None
@@ -157,26 +187,34 @@ def begin(services: Services, answering: Answering) -> None:
             if shorter is None:
                 raise
             answering.asked = shorter
-        except EngineUnavailable:
-            in_use = services.versions.active(asked.version.tenant, asked.elder)
-            if in_use.number == asked.version.number:
-                raise
-            answering.asked = replace(asked, version=in_use)
 
 
-def _recalled(services: Services, answering: Answering, doubt: Doubt) -> Asked:
+def _recalled(services: Services, answering: Answering, doubt: Found) -> Asked:
     """The model is asked alone, and what it begins to say decides what is shown. See kernel.recollection."""
     asked = replace(answering.asked, doubt=None)
-    alone = replace(asked, memories=[], history=[])
+    alone = replace(asked, memories=(), history=())
     options = ChatOptions(temperature=0.0, max_tokens=SAID)
     try:
         answering.pieces = services.engine.chat(asked.version, alone.messages, options)
-        after_all = settled(doubt.found, "".join(answering.pieces), doubt.memories)
+        after_all = settled(doubt, "".join(answering.pieces), asked.question.told)
     except (ContextTooLong, EngineUnavailable):
         return asked  # to be answered, or refused, in the usual way
     if after_all is None:
-        return replace(asked, memories=[], refusal=asked.words.refusals[0])
-    return replace(asked, memories=list(after_all.memories), opening=_opening(asked.version, after_all))
+        return replace(asked, memories=(), refusal=asked.words.refusals[0])
+    return replace(asked, memories=after_all.memories, opening=_opening(asked.version, after_all))
+
+
+def answer_of(services: Services, asked: Asked) -> str:
+    """The whole answer, by this version and no other."""
+    answering, said = Answering(asked), list[str]()
+    try:
+        begin_with(services, answering)
+        while answering.piece is not None:
+            said.append(answering.piece)
+            advance(answering)
+    finally:
+        close(answering.pieces)
+    return "".join(said).strip()
 
 
 def advance(answering: Answering) -> None:

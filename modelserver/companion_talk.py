@@ -6,7 +6,7 @@ cancel scope, so that stopping it stops the generation, the voice and the recogn
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -17,7 +17,7 @@ from fastapi import WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
 
 from adapters.resample import as_heard
-from kernel.companion import Asked, Place
+from kernel.companion import Asked, Given, Place
 from kernel.elder import Elder
 from kernel.emotion import EmotionParser, Felt
 from kernel.errors import BadAudio, ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
@@ -25,6 +25,7 @@ from kernel.follow_up import find_in_talk
 from kernel.ids import TenantId
 from kernel.memory import Memory
 from kernel.ports import Companion
+from kernel.retrieval import Found
 from kernel.sample import Message
 from kernel.speech import HEARD_RATE, Breaths, Sound, read_wav
 from modelserver.companion_frames import Hello, Wire
@@ -48,7 +49,7 @@ class _Answer:
     told: str = ""
     emotion: str = ""
     first_text_ms: int = 0
-    memories: tuple[Memory, ...] = ()
+    memories: tuple[Memory, ...] = ()  #: that it was given
 
 
 class Talk:
@@ -173,7 +174,7 @@ class Talk:
         if companion is None:
             raise EngineUnavailable(engine="companion", reason="it is switched off; set HEIRLOOM_COMPANION")
         answer.began = time.monotonic()
-        await self._recall(answer, companion)
+        found = await self._recall(answer.question, companion)
         failure: Exception | None = None
         breaths, spoken = anyio.create_memory_object_stream[Felt](math.inf)
         with spoken:
@@ -181,32 +182,28 @@ class Talk:
                 group.start_soon(self._speak, answer, spoken)
                 try:
                     with breaths:
-                        await self._write(answer, companion, breaths)
+                        await self._write(answer, found, companion, breaths)
                 except Exception as error:  # a task group would wrap it
                     failure = error
                     group.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
-    async def _recall(self, answer: _Answer, companion: Companion) -> None:
+    async def _recall(self, question: str, companion: Companion) -> Found:
         """A large model weighs what is near for itself; for a small one it is read before it is shown."""
         most = self._parts.settings.max_memory_fragments
 
-        def find() -> list[Memory]:
+        def find() -> Found:
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
             search = retriever.find_read if companion.name == "own" else retriever.find_unread
-            return list(find_in_talk(answer.question, self._history, lambda asked: search(asked, most)).memories)
+            return find_in_talk(question, self._history, lambda asked: search(asked, most))
 
         async with self._services.turnstile.passed(self._tenant):
-            answer.memories = tuple(await run_in_threadpool(find))
-        await self._wire.send(
-            "memories",
-            answer=answer.number,
-            memory_ids=[memory.id for memory in answer.memories],
-            memories=[{"id": memory.id, "text": memory.text} for memory in answer.memories],
-        )
+            return await run_in_threadpool(find)
 
-    async def _write(self, answer: _Answer, companion: Companion, breaths: MemoryObjectSendStream[Felt]) -> None:
+    async def _write(
+        self, answer: _Answer, found: Found, companion: Companion, breaths: MemoryObjectSendStream[Felt]
+    ) -> None:
         settings = self._parts.settings
         default = settings.emotions[settings.default_emotion].name(self.language)
         parser, cutter = EmotionParser(settings.allowed_emotions, default), Breaths()
@@ -217,22 +214,34 @@ class Talk:
             language=self.language,
             conversation=self._id,
             user_input=answer.question,
-            memories=answer.memories,
+            found=found,
             history=tuple(self._history),
             profile=self.profile,
         )
         async with _closing(companion.answer(asked)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Place):
-                    await self._wire.send("queue", answer=answer.number, place=piece.place)
-                    continue
-                answer.said += piece
-                for felt in parser.feed(piece):
-                    await self._tell(answer, felt, cutter, breaths)
+                match piece:
+                    case Place():
+                        await self._wire.send("queue", answer=answer.number, place=piece.place)
+                    case Given():
+                        await self._name(answer, piece.memories)
+                    case str():
+                        answer.said += piece
+                        for felt in parser.feed(piece):
+                            await self._tell(answer, felt, cutter, breaths)
         for felt in parser.end():
             await self._tell(answer, felt, cutter, breaths)
         for breath in cutter.end():
             await breaths.send(breath)
+
+    async def _name(self, answer: _Answer, memories: Sequence[Memory]) -> None:
+        answer.memories = tuple(memories)
+        await self._wire.send(
+            "memories",
+            answer=answer.number,
+            memory_ids=[memory.id for memory in answer.memories],
+            memories=[{"id": memory.id, "text": memory.text} for memory in answer.memories],
+        )
 
     async def _tell(self, answer: _Answer, felt: Felt, cutter: Breaths, breaths: MemoryObjectSendStream[Felt]) -> None:
         if felt.emotion != answer.emotion:

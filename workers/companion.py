@@ -1,7 +1,8 @@
 """The companion's own process, where torch is: `python -m workers.companion`.
 
-    POST /answer   {tenant, elder, name, language, conversation, user_input, memories, history, profile}
-    -> lines of JSON: {"place": 2}, {"place": 1}, {"text": "[Happy] Good"}, ..., then {"done": {facts}}
+    POST /answer   {tenant, elder, name, language, conversation, user_input, found, history, profile}
+    -> lines of JSON: {"place": 2}, {"place": 1}, {"given": how many of the memories}, {"text": "[Happy] Good"}, ...,
+       then {"done": {facts}}
        or {"error": {"code", "details"}}
     GET /health    {"model": "...", "waiting": 0}, or 503 with an error while no model is loaded
 
@@ -46,7 +47,7 @@ class Generator(Protocol):
 
     @property
     def name(self) -> str: ...
-    def build_prompt(self, asked: Asked) -> tuple[Message, ...]: ...
+    def build_prompt(self, asked: Asked) -> tuple[tuple[Message, ...], int]: ...
     def generate_stream(
         self, prompt: tuple[Message, ...], *, profile: str, conversation: str = ""
     ) -> AsyncIterator[str]: ...
@@ -91,7 +92,7 @@ class CompanionProgram:
                     yield _line({"place": place})
                 async with aclosing(self._pieces(asked)) as pieces:
                     async for piece in pieces:
-                        yield _line({"text": piece})
+                        yield _line({"text": piece} if isinstance(piece, str) else {"given": piece})
                 facts = dict(self._generator.facts) if self._generator else {}
         except HeirloomError as error:
             yield _line(_error(error))
@@ -102,10 +103,12 @@ class CompanionProgram:
             return
         yield _line({"done": facts})
 
-    async def _pieces(self, asked: Asked) -> AsyncIterator[str]:
+    async def _pieces(self, asked: Asked) -> AsyncIterator[int | str]:
+        """How many of the memories it is given, then the answer."""
         if self._generator is None:
             raise self._fault
-        prompt = await run_in_threadpool(self._generator.build_prompt, asked)
+        prompt, given = await run_in_threadpool(self._generator.build_prompt, asked)
+        yield given
         pieces = self._generator.generate_stream(prompt, profile=asked.profile, conversation=asked.conversation)
         async with aclosing(pieces):  # type: ignore[type-var]
             async for piece in pieces:

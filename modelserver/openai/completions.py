@@ -8,7 +8,6 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -83,10 +82,7 @@ def _asked(services: Services, tenant: TenantId, wanted: NewCompletion) -> Asked
         if (value := (wanted.model_extra or {}).get(name)) is not None and value not in neutral:
             raise Unsupported(param=name)
     version = find_model(services, tenant, wanted.model)
-    asked = prepare(services, tenant, _said(version.elder, wanted))
-    if version.number == asked.version.number:
-        return asked
-    return replace(asked, version=version, words=services.config.get_prompts()[version.language])
+    return prepare(services, tenant, _said(version.elder, wanted), version=version)
 
 
 def _said(elder: str, wanted: NewCompletion) -> ChatIn:

@@ -68,7 +68,7 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
     if thread:
         turn = Turn(
             id=new_turn_id(),
-            question=asked.question,
+            question=asked.question.text,
             answer=text,
             memory_ids=tuple(memory.id for memory in asked.memories),
             model=asked.version.tag,
@@ -80,7 +80,7 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
         except StoreUnavailable:
             log.warning("conversation.not_kept", conversation=thread.id)
     return ChatOut(
-        elder_id=asked.elder,
+        elder_id=asked.version.elder,
         response=text,
         memory_ids=[memory.id for memory in asked.memories],
         memories=[MemoryOut(id=memory.id, text=memory.text) for memory in asked.memories],

@@ -1,6 +1,6 @@
 """Models: a family's own `afs_elder_` models, their versions and measures; and the memories as training data."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from kernel.ids import TenantId, elder_id
 from kernel.jsonl_builder import JSONLBuilder
 from kernel.version import ModelVersion
-from modelserver.answering import prepare
+from modelserver.answering import answer_of, prepare
 from modelserver.auth import Family, Provided
 from modelserver.schemas.chat import ChatIn
 from modelserver.schemas.models import (
@@ -103,13 +103,10 @@ def export_jsonl(elder: str, services: Provided, tenant: Family) -> Response:
 
 
 def _asked_both(services: Services, tenant: TenantId, elder: str, body: CompareIn) -> ComparedOut:
-    """As chat asks: with the memories that the question finds, and at temperature 0."""
-    asked = prepare(services, tenant, ChatIn(elder_id=elder, message=body.question))
-    pair = [services.models.version(tenant, asked.elder, number) for number in (body.a, body.b)]
-    told = [replace(asked, version=version).messages for version in pair]
-    answers = [
-        services.models.answer(version, messages, asked.options) for version, messages in zip(pair, told, strict=True)
-    ]
+    """Each as chat asks it: with the memories that the question finds, and at temperature 0."""
+    known, said = services.elders.get(tenant, elder_id(elder)), ChatIn(elder_id=elder, message=body.question)
+    pair = [services.models.version(tenant, known.id, number) for number in (body.a, body.b)]
+    answers = [answer_of(services, prepare(services, tenant, said, version=version)) for version in pair]
     return _compared(*pair).model_copy(update={"answers": answers})
 
 

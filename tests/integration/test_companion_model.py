@@ -19,6 +19,7 @@ from kernel.companion import Asked, Profile
 from kernel.errors import BaseModelMissing, ContextTooLong, EngineUnavailable, GenerationTimeout
 from kernel.ids import ElderId, TenantId, memory_id
 from kernel.memory import Memory
+from kernel.retrieval import Found
 from kernel.sample import Message
 from tests.tiny_model import make_tiny_base
 
@@ -66,9 +67,12 @@ def asked(question: str = "Where?", *, rounds: int = 0, memories: int = 0) -> As
         language="en",
         conversation="c",
         user_input=question,
-        memories=[
-            Memory(id=memory_id("", one), question="", answer=one, language="en", personal_data=()) for one in told
-        ],
+        found=Found(
+            memories=[
+                Memory(id=memory_id("", one), question="", answer=one, language="en", personal_data=()) for one in told
+            ],
+            is_sure=False,
+        ),
         history=turns,
         profile="greedy",
     )
@@ -76,7 +80,7 @@ def asked(question: str = "Where?", *, rounds: int = 0, memories: int = 0) -> As
 
 def answer(model: QwenLLMService, asked: Asked, *, profile: str = "greedy", conversation: str = "") -> str:
     async def run() -> str:
-        prompt = model.build_prompt(asked)
+        prompt, _ = model.build_prompt(asked)
         stream = model.generate_stream(prompt, profile=profile, conversation=conversation)
         return "".join([piece async for piece in stream])
 
@@ -89,7 +93,7 @@ def answer(model: QwenLLMService, asked: Asked, *, profile: str = "greedy", conv
 def test_the_history_is_cut_by_its_tokens_and_a_round_is_kept(folder: Path) -> None:
     model = service(folder)
     for rounds in (0, 1, 5, 40):
-        prompt = model.build_prompt(asked(rounds=rounds, memories=3))
+        prompt, _ = model.build_prompt(asked(rounds=rounds, memories=3))
         assert model.count(prompt) + GREEDY.max_new_tokens <= 480
         assert len(prompt) >= 2 + 2 * min(rounds, 1)
     assert len(prompt) < 2 + 2 * 10  # the budget cut it, not the number of rounds
@@ -99,8 +103,8 @@ def test_the_history_is_cut_by_its_tokens_and_a_round_is_kept(folder: Path) -> N
 def test_memories_go_before_the_last_round_does_and_a_question_that_is_too_long_is_refused(folder: Path) -> None:
     model = service(folder, max_context_tokens=300)
     long = asked("word " * 45, rounds=3, memories=3)
-    prompt = model.build_prompt(long)
-    assert len(prompt) == 4 and prompt[-1].content.count("day number") < 3
+    prompt, shown = model.build_prompt(long)
+    assert len(prompt) == 4 and prompt[-1].content.count("day number") == shown < 3
     with pytest.raises(ContextTooLong):
         model.build_prompt(asked("word " * 400))
 
@@ -128,7 +132,7 @@ def test_what_one_conversation_computed_is_nothing_to_another(folder: Path) -> N
 
 def test_an_answer_that_nobody_waits_for_stops_within_a_tenth_of_a_second(folder: Path) -> None:
     async def stopped() -> float:
-        prompt = model.build_prompt(asked())
+        prompt, _ = model.build_prompt(asked())
         async with aclosing(model.generate_stream(prompt, profile="long", conversation="c")) as stream:
             await anext(stream)
             began = time.monotonic()
@@ -145,7 +149,7 @@ def test_a_prompt_under_way_is_stopped_between_two_of_its_pieces(folder: Path) -
     read: list[int] = []
 
     async def run() -> None:
-        stream = model.generate_stream(model.build_prompt(asked(rounds=10)), profile="greedy")
+        stream = model.generate_stream(model.build_prompt(asked(rounds=10))[0], profile="greedy")
         first = asyncio.ensure_future(anext(stream))  # type: ignore[arg-type]
         while not read:
             await asyncio.sleep(0)
@@ -251,7 +255,7 @@ def test_a_model_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
 
 def plainly(model: QwenLLMService, asked: Asked) -> str:
     """By transformers alone."""
-    text = model.render(model.build_prompt(asked))
+    text = model.render(model.build_prompt(asked)[0])
     ids = model._tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     out = model._model.generate(ids, max_new_tokens=GREEDY.max_new_tokens, do_sample=False)  # type: ignore[union-attr]
     return str(model._tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))

@@ -111,8 +111,8 @@ def test_a_question_that_waited_while_its_version_was_retired_is_answered_by_the
     tenant = family.versions[0].tenant
     asked = prepare(services, tenant, ChatIn(elder_id=ELDER, message="你是谁？", max_tokens=3, retrieval=False))
     assert asked.version.number == 3
-    services.models.roll_back(tenant, asked.elder)
-    services.models.retire(tenant, asked.elder, 3)
+    services.models.roll_back(tenant, asked.version.elder)
+    services.models.retire(tenant, asked.version.elder, 3)
 
     answering = Answering(asked)
     begin(services, answering)

@@ -30,8 +30,10 @@ from kernel.sample import Message, Samples
 from kernel.timeline import Happening
 from kernel.topic import Shade, Topic, Topics
 from kernel.version import ModelVersion
+from modelserver.answering import Answering, begin, prepare
 from modelserver.app import create_app
 from modelserver.auth import add_family, replace_key
+from modelserver.schemas.chat import ChatIn
 from modelserver.services import Services
 from modelserver.turnstile import Turnstile
 from tests.fakes import Letters, MemoryIndex, Names, Reads
@@ -579,14 +581,32 @@ def test_a_stream_is_read_whole_by_a_client_that_ends_lines_at_more_than_line_fe
 def test_what_is_surely_meant_is_told_from_its_beginning(house: House) -> None:
     house.elder()
     house.services.versions.add(house.tenant, replace(house.publish(), number=2, begins_with=2))
-    memory = house.client.get(f"/elders/{ELDER}/answers").json()["answers"][0]["answer"]
-    object.__setattr__(house.services.retrievers, "_reranker", Reads(**{memory[:8]: 40.0}))
+    memory = surely_meant(house)
     said = house.client.post("/chat", json={"elder_id": ELDER, "message": memory[:8]}).json()
     assert said["response"].startswith(memory[:4])
     assert house.engine.asked[-1][-1] == Message(role="assistant", content=memory[:4])
 
 
-def _recalling(house: House, thinks: str) -> None:
+def surely_meant(house: House) -> str:
+    """A memory; its first eight characters are a question that surely means it."""
+    memory = house.client.get(f"/elders/{ELDER}/answers").json()["answers"][0]["answer"]
+    object.__setattr__(house.services.retrievers, "_reranker", Reads(**{memory[:8]: 40.0}))
+    return str(memory)
+
+
+def lost(house: House, number: int) -> None:
+    """The engine has this version no more."""
+    echo = house.engine.chat
+
+    def chat(version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+        if version.number == number:
+            raise EngineUnavailable(engine="llama_cpp", reason="the file is gone")
+        yield from echo(version, messages, options)
+
+    house.engine.chat = chat  # type: ignore[method-assign]
+
+
+def recalling(house: House, thinks: str) -> None:
     """A version that was trained on all there is, and that thinks of this in doubt."""
     ids = tuple(memory.id for memory in house.services.retrievers.of(house.tenant, ElderId(ELDER)).memories)
     recalling = replace(house.publish(), number=2, recalls_first=True, memory_ids=ids)
@@ -602,7 +622,7 @@ def _recalling(house: House, thinks: str) -> None:
 
 def test_in_doubt_what_the_model_does_not_think_of_is_not_told(house: House) -> None:
     house.elder()
-    _recalling(house, "这个我不记得了。")
+    recalling(house, "这个我不记得了。")
     said = {"elder_id": ELDER, "message": "您去过月亮上吗"}
     answer = house.client.post("/chat", json=said).json()
     assert "不记得" in answer["response"] and answer["refused"] and answer["memories"] == []
@@ -614,21 +634,21 @@ def test_in_doubt_what_the_model_thinks_of_too_is_shown(house: House) -> None:
     question = {"elder_id": ELDER, "message": "您去过月亮上吗"}
     house.elder()
     first = house.services.retrievers.of(house.tenant, ElderId(ELDER)).find(question["message"], 1)[0].text
-    _recalling(house, first)
+    recalling(house, first)
     answer = house.client.post("/chat", json=question).json()
     assert answer["memories"][0]["text"] == first and not answer["refused"]
 
 
 def test_small_talk_is_answered_with_no_memory_shown(house: House) -> None:
     house.elder()
-    _recalling(house, "早上好，孩子，想听什么就问吧。")
+    recalling(house, "早上好，孩子，想听什么就问吧。")
     answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "早上好"}).json()
     assert answer["response"] == "早上好" and answer["memories"] == [] and not answer["refused"]
 
 
 def test_what_was_told_since_the_training_is_shown_without_asking_the_model(house: House) -> None:
     house.elder()
-    _recalling(house, "这个我不记得了。")
+    recalling(house, "这个我不记得了。")
     house.client.post(
         f"/elders/{ELDER}/answers", json={"question": "月亮？", "answer": "月亮我没有去过，只在井里捞过。"}
     )
@@ -986,6 +1006,54 @@ def test_two_versions_are_compared_with_what_was_measured_and_with_what_they_ans
     assert all("第1个村子" in answer for answer in answered["answers"]) and len(answered["answers"]) == 2
     unknown = house.client.get(f"/models/{ELDER}/compare?a=1&b=9")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "version_not_found")
+
+
+def test_each_compared_version_answers_as_it_would_in_chat(house: House) -> None:
+    house.elder()
+    first = house.publish()
+    house.services.versions.add(house.tenant, replace(first, number=2, is_active=False, begins_with=2))
+    memory = surely_meant(house)
+    asked = {"a": 2, "b": 1, "question": memory[:8]}
+    answered = house.client.post(f"/models/{ELDER}/compare", json=asked).json()
+    begun, plain = house.engine.asked
+    assert answered["answers"][0].startswith(memory[:4]) and begun[-1] == Message(role="assistant", content=memory[:4])
+    assert plain[-1].role == "user" and memory[:8] in answered["answers"][1]
+
+
+def test_a_compared_version_that_recalls_first_is_asked_first_and_the_other_is_not(house: House) -> None:
+    house.elder()
+    recalling(house, "这个我不记得了。")
+    asked = {"a": 1, "b": 2, "question": "您去过月亮上吗"}
+    answers = house.client.post(f"/models/{ELDER}/compare", json=asked).json()["answers"]
+    assert "不记得" not in answers[0] and "不记得" in answers[1]
+
+
+def test_a_compared_version_that_the_engine_has_lost_is_said_to_be_and_no_other_answers_for_it(house: House) -> None:
+    _three_versions(house)
+    lost(house, 1)
+    asked = {"a": 1, "b": 3, "question": "第1个问题？"}
+    answered = house.client.post(f"/models/{ELDER}/compare", json=asked)
+    assert answered.json()["error"]["code"] == "engine_unavailable"
+
+
+@pytest.mark.parametrize(("waited", "in_use"), [(2, 0), (0, 2)])
+def test_the_version_that_takes_a_retired_ones_place_is_asked_in_its_own_way(
+    house: House, waited: int, in_use: int
+) -> None:
+    house.elder()
+    first = replace(house.publish(), begins_with=in_use)
+    retired = replace(first, number=2, begins_with=waited)
+    for version in (first, retired):
+        house.services.versions.add(house.tenant, version)
+    memory = surely_meant(house)
+    asked = prepare(house.services, house.tenant, ChatIn(elder_id=ELDER, message=memory[:8]), version=retired)
+    house.services.versions.activate(house.tenant, ElderId(ELDER), 1)
+    lost(house, 2)
+    answering = Answering(asked)
+    begin(house.services, answering)
+    assert answering.asked.version.number == 1
+    assert house.engine.asked[-1][-1].role == ("assistant" if in_use else "user")
+    assert (answering.piece or "").startswith(memory[:4]) == bool(in_use)
 
 
 def test_any_kept_version_is_put_to_use_and_rolling_back_takes_the_one_before(house: House) -> None:

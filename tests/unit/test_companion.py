@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,28 +13,37 @@ import pytest
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from kernel.companion import Asked, Emotion, Place
+from adapters.engines import Engines
+from kernel.companion import Asked, Emotion, Given, Place
 from kernel.errors import ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
+from kernel.ids import ElderId
+from kernel.ports import ChatOptions
 from kernel.sample import Message
 from kernel.speech import Sound, write_wav
+from kernel.version import ModelVersion
 from modelserver.companion_parts import CompanionParts
-from tests.unit.test_api import ELDER, House
+from tests.unit.test_api import ELDER, House, recalling, surely_meant
 
 Frame = dict[str, Any]
+OVER = ("done", "error")
 
 
 class Scripted:
-    """Says what it is told to; at an event it waits for that, at None until it is stopped."""
+    """Given the best memory, it says what it is told to; at an event it waits for that, at None until it is stopped."""
 
     name = "scripted"
 
     def __init__(self) -> None:
-        self.script: list[str | Place | HeirloomError | threading.Event | None] = ["[开", "心] 你好！", "再见。"]
+        self.places: list[Place] = []
+        self.script: list[str | HeirloomError | threading.Event | None] = ["[开", "心] 你好！", "再见。"]
         self.asked: list[Asked] = []
         self.closed = threading.Event()
 
-    async def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
+    async def answer(self, asked: Asked) -> AsyncIterator[Place | Given | str]:
         self.asked.append(asked)
+        for place in self.places:
+            yield place
+        yield Given(memories=asked.found.memories[:1])
         try:
             for one in self.script:
                 if one is None:
@@ -119,18 +129,18 @@ def kinds(frames: list[Any]) -> list[str]:
 # ---- an answer ------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_memories_then_emotion_then_text_then_done(room: Room) -> None:
-    room.companion.script = [Place(place=2), Place(place=1), *room.companion.script]
+def test_an_answer_is_its_place_then_what_it_was_given_then_emotion_then_text_then_done(room: Room) -> None:
+    room.companion.places = [Place(place=2), Place(place=1)]
     with room.connected() as talk:
         assert talk.ready["type"] == "ready"
         assert (talk.ready["language"], talk.ready["profile"]) == ("zh", "balanced")
         assert "开心" in talk.ready["emotions"] and talk.ready["generated_by"] == "ai"
         talk.say("第1个村子在哪里？")
         frames = talk.until("done")
-    assert kinds(frames) == ["memories", "queue", "queue", "emotion", "text", "text", "done"]
+    assert kinds(frames) == ["queue", "queue", "memories", "emotion", "text", "text", "done"]
     assert all(frame["answer"] == 1 for frame in frames)
-    memories, *places, emotion, _, _, done = frames
-    assert 0 < len(memories["memory_ids"]) <= 3
+    *places, memories, emotion, _, _, done = frames
+    assert len(room.companion.asked[0].found.memories) == 3 and len(memories["memory_ids"]) == 1
     assert [place["place"] for place in places] == [2, 1]
     assert emotion["emotion"] == done["emotion"] == "开心"
     assert (done["text"], done["stopped"], done["generated_by"]) == ("你好！再见。", False, "ai")
@@ -337,7 +347,7 @@ def test_sound_of_ten_megabytes_is_a_typed_error(room: Room) -> None:
 )
 def test_an_engine_that_fails_is_an_error_frame_without_a_word_of_its_own(room: Room, error: Any) -> None:
     class Broken(Scripted):
-        async def answer(self, asked: Asked) -> AsyncIterator[Place | str]:
+        async def answer(self, asked: Asked) -> AsyncIterator[Place | Given | str]:
             yield "[开心] 你"
             raise error
 
@@ -424,6 +434,96 @@ def test_the_elders_own_model_answers_calmly_in_the_prompt_that_it_was_trained_o
     assert (done["engine"], done["emotion"]) == ("own", "平静")
     assert done["text"] == house.engine.asked[0][-1].content.replace("\n", " ").replace("  ", " ").strip()
     assert house.engine.asked[0][0].content == "你是李小明。"
+
+
+def test_the_live_talk_is_given_what_chat_is_given_and_names_exactly_that(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.elder()
+    house.publish()
+    chat = house.client.post("/chat", json={"elder_id": ELDER, "message": "你住过哪里？"}).json()
+    memories, done = live(house, "你住过哪里？")
+    assert memories["memory_ids"] == done["memory_ids"] == chat["memory_ids"] and len(chat["memory_ids"]) == 2
+    shown = house.engine.asked[-1][-1].content
+    assert [line.removeprefix("- ") for line in shown.splitlines() if line.startswith("- ")] == [
+        memory["text"] for memory in memories["memories"]
+    ]
+
+
+def test_a_talk_that_had_to_drop_memories_names_only_what_was_left(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.elder()
+    house.publish()
+    echo = house.engine.chat
+
+    def chat(version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> Iterator[str]:
+        if messages[-1].content.count("\n- "):
+            raise ContextTooLong(limit=9)
+        yield from echo(version, messages, options)
+
+    house.engine.chat = chat  # type: ignore[method-assign]
+    memories, done = live(house, "你住过哪里？")
+    assert memories["memory_ids"] == done["memory_ids"] == []
+
+
+def test_in_doubt_the_live_talk_does_not_tell_what_the_model_does_not_think_of(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.elder()
+    recalling(house, "这个我不记得了。")
+    memories, done = live(house, "您去过月亮上吗")
+    assert "不记得" in done["text"] and memories["memory_ids"] == done["memory_ids"] == []
+
+
+def test_in_doubt_the_live_talk_is_shown_what_the_model_thinks_of_too(tmp_path: Path) -> None:
+    house, question = House(tmp_path), "您去过月亮上吗"
+    house.elder()
+    first = house.services.retrievers.of(house.tenant, ElderId(ELDER)).find(question, 1)[0].text
+    recalling(house, first)
+    memories, done = live(house, question)
+    assert memories["memories"][0]["text"] == first and first in done["text"]
+
+
+def test_the_live_talk_tells_what_is_surely_meant_from_its_beginning(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.elder()
+    house.services.versions.add(house.tenant, replace(house.publish(), number=2, begins_with=2))
+    memory = surely_meant(house)
+    memories, done = live(house, memory[:8])
+    assert done["text"].startswith(memory[:4]) and [one["text"] for one in memories["memories"]] == [memory]
+    assert house.engine.asked[-1][-1] == Message(role="assistant", content=memory[:4])
+
+
+@pytest.mark.parametrize(("engine", "at_once"), [("llama_cpp", 2), ("vllm", 3)])
+def test_as_many_live_talks_are_answered_at_once_as_the_settings_say_of_their_engine(
+    tmp_path: Path, engine: str, at_once: int
+) -> None:
+    house, all_here = House(tmp_path), threading.Barrier(at_once)
+
+    def chat(*_: object) -> Iterator[str]:
+        all_here.wait(timeout=5)
+        yield "好。"
+
+    house.engine.chat = chat  # type: ignore[method-assign]
+    engines = Engines({name: house.engine for name in ("llama_cpp", "vllm")}, name=engine)  # type: ignore[misc]
+    object.__setattr__(house.services, "engine", engines)
+    settings = house.services.settings.model_copy(update={"answers_at_once": 2, "vllm_answers_at_once": 3})
+    object.__setattr__(house.services, "settings", settings)
+    house.elder()
+    house.services.versions.add(house.tenant, replace(house.publish(), engine=engine))
+    with house.client, ExitStack() as open_:
+        path = f"/ws/companion/{ELDER}"
+        talks = [open_.enter_context(Talk(house.client.websocket_connect(path), {})) for _ in range(at_once)]
+        for talk in talks:
+            talk.say("你好")
+        ended = [next(one for one in iter(talk.socket.receive_json, None) if one["type"] in OVER) for talk in talks]
+    assert [frame.get("text") for frame in ended] == ["好。"] * at_once
+
+
+def live(house: House, question: str) -> tuple[Frame, Frame]:
+    """The frames `memories` and `done` of an answer by the elder's own model."""
+    with Talk(house.client.websocket_connect(f"/ws/companion/{ELDER}"), {}) as talk:
+        talk.say(question)
+        frames = talk.until("done")
+    return next(frame for frame in frames if frame["type"] == "memories"), frames[-1]
 
 
 def test_an_elder_without_a_model_and_a_companion_that_is_off_are_typed_errors(room: Room) -> None:

@@ -9,15 +9,19 @@ import pytest
 import uvicorn
 
 from adapters.companion_wire import RemoteCompanion
-from kernel.companion import Asked, Place
+from kernel.companion import Asked, Given, Place
 from kernel.errors import BaseModelMissing, CompanionBusy, ContextTooLong, EngineUnavailable, HeirloomError
 from kernel.ids import ElderId, MemoryId, TenantId
 from kernel.memory import Memory
+from kernel.retrieval import Found
 from kernel.sample import Message
 from workers.companion import CompanionProgram
 
 MEMORY = Memory(id=MemoryId("m_1"), question="", answer="I was born in Leeds.", language="en", personal_data=("phone",))
 
+OTHER = Memory(id=MemoryId("m_2"), question="", answer="It rained.", language="en", personal_data=())
+
+GIVEN = Given(memories=(MEMORY,))
 LAST = "好\u2028\u0085"  #: with ends of a line that end none here
 
 
@@ -29,14 +33,14 @@ def asked(tenant: str = "ours") -> Asked:
         language="en",
         conversation="c",
         user_input="Where?",
-        memories=(MEMORY,),
+        found=Found(memories=(MEMORY, OTHER), is_sure=False, is_likely=True),
         history=(Message(role="user", content="Hello"), Message(role="assistant", content="[Happy] Hello!")),
         profile="fast",
     )
 
 
 class Told:
-    """A generator that says two words and then waits until `go` is set."""
+    """A generator with room for one memory, that says two words and then waits until `go` is set."""
 
     name = "told"
 
@@ -47,11 +51,11 @@ class Told:
         self.error: Exception | None = None
         self.fault: HeirloomError | None = None
 
-    def build_prompt(self, asked: Asked) -> tuple[Message, ...]:
+    def build_prompt(self, asked: Asked) -> tuple[tuple[Message, ...], int]:
         self.asked.append(asked)
         if isinstance(self.error, ContextTooLong):
             raise self.error
-        return ()
+        return (), 1
 
     async def generate_stream(
         self, prompt: tuple[Message, ...], *, profile: str, conversation: str = ""
@@ -89,14 +93,14 @@ def served(test: Test, *, key: str = "", load: Callable[[], Told] | None = None)
     asyncio.run(run())
 
 
-async def pieces_of(url: str, key: str = "", tenant: str = "ours") -> list[Place | str]:
+async def pieces_of(url: str, key: str = "", tenant: str = "ours") -> list[Place | Given | str]:
     return [piece async for piece in RemoteCompanion(url, key=key).answer(asked(tenant))]
 
 
-def test_what_is_asked_arrives_whole_and_the_answer_comes_in_pieces() -> None:
+def test_what_is_asked_arrives_whole_and_the_answer_comes_in_pieces_after_what_it_was_given() -> None:
     async def test(url: str, told: Told) -> None:
         told.go.set()
-        assert await pieces_of(url) == ["[Happy] 你", LAST]
+        assert await pieces_of(url) == [GIVEN, "[Happy] 你", LAST]
         assert told.asked == [asked()]
 
     served(test)
@@ -105,12 +109,12 @@ def test_what_is_asked_arrives_whole_and_the_answer_comes_in_pieces() -> None:
 def test_a_second_answer_is_told_its_place_and_comes_when_the_first_is_over() -> None:
     async def test(url: str, told: Told) -> None:
         first = RemoteCompanion(url).answer(asked())
-        assert await anext(first) == "[Happy] 你"
+        assert [await anext(first), await anext(first)] == [GIVEN, "[Happy] 你"]
         second = RemoteCompanion(url).answer(asked("theirs"))
         assert await anext(second) == Place(place=1)
         told.go.set()
         assert [piece async for piece in first] == [LAST]
-        assert [piece async for piece in second] == ["[Happy] 你", LAST]
+        assert [piece async for piece in second] == [GIVEN, "[Happy] 你", LAST]
 
     served(test)
 
@@ -118,14 +122,14 @@ def test_a_second_answer_is_told_its_place_and_comes_when_the_first_is_over() ->
 def test_who_hangs_up_stops_the_answer_and_gives_the_place_away() -> None:
     async def test(url: str, told: Told) -> None:
         answer = RemoteCompanion(url).answer(asked())
-        await anext(answer)
+        assert [await anext(answer), await anext(answer)] == [GIVEN, "[Happy] 你"]
         waiting = RemoteCompanion(url).answer(asked("theirs"))
         await anext(waiting)
         await waiting.aclose()  # type: ignore[attr-defined]
         await answer.aclose()  # type: ignore[attr-defined]
         await asyncio.wait_for(told.stopped.wait(), 1)
         told.go.set()
-        assert await pieces_of(url) == ["[Happy] 你", LAST]
+        assert await pieces_of(url) == [GIVEN, "[Happy] 你", LAST]
 
     served(test)
 
@@ -146,7 +150,7 @@ def test_an_error_arrives_as_itself_and_without_a_word_of_the_familys(error: Exc
         assert "secret" not in str(caught.value)
         told.error = None
         told.go.set()
-        assert len(await pieces_of(url)) == 2
+        assert len(await pieces_of(url)) == 3
 
     served(test)
 
@@ -169,7 +173,7 @@ def test_without_its_key_it_tells_nothing() -> None:
             async with httpx.AsyncClient() as client:
                 assert (await client.request(method, url + path, json={})).status_code == 401
         told.go.set()
-        assert len(await pieces_of(url, key="right")) == 2
+        assert len(await pieces_of(url, key="right")) == 3
         assert told.asked
 
     served(test, key="right")
@@ -209,7 +213,7 @@ def test_a_model_that_was_lost_is_told_by_health_until_it_is_back() -> None:
 def test_nonsense_is_refused_and_a_process_that_is_down_is_a_typed_error() -> None:
     async def test(url: str, told: Told) -> None:
         async with httpx.AsyncClient() as client:
-            for body in (b"", b"{}", b'{"memories": [1]}', b"[]"):
+            for body in (b"", b"{}", b'{"found": {"memories": [1]}}', b"[]"):
                 assert (await client.post(f"{url}/answer", content=body)).status_code == 422
         with pytest.raises(EngineUnavailable):
             await pieces_of("http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""The fair queue: one at a time, families in turn, each told its place."""
+"""The fair queue: so many at once, families in turn, each told its place."""
 
 import anyio
 import pytest
@@ -46,6 +46,26 @@ def test_another_family_waits_behind_one_answer_at_most() -> None:
                 await settle()
         assert hall.served == ["a1", "b1", "a2", "a3"]
         assert hall.told["a3"] == [2, 3, 2, 1]
+
+    anyio.run(run)
+
+
+def test_as_many_are_answered_at_once_as_there_is_room_for_and_families_still_take_turns() -> None:
+    async def run() -> None:
+        hall = Hall(FairQueue(at_once=2))
+        async with anyio.create_task_group() as group:
+            for name, tenant in [("a1", OURS), ("a2", OURS), ("a3", OURS), ("a4", OURS), ("b1", THEIRS)]:
+                group.start_soon(hall.come, name, tenant)
+                await settle()
+            assert hall.served == ["a1", "a2"]
+            assert hall.told == {"a1": [], "a2": [], "a3": [1, 2], "a4": [2, 3], "b1": [1]}
+            hall.leave["a2"].set()
+            await settle()
+            assert hall.served == ["a1", "a2", "b1"]
+            for name in ("b1", "a1", "a3", "a4"):
+                hall.leave[name].set()
+                await settle()
+        assert hall.served == ["a1", "a2", "b1", "a3", "a4"] and len(hall.queue) == 0
 
     anyio.run(run)
 

@@ -22,7 +22,7 @@ from kernel.sample import Message
 from kernel.training_file import TrainingFile
 from kernel.version import ModelVersion
 from modelserver.openai import files
-from tests.unit.test_api import ELDER, NOW, EchoEngine, House
+from tests.unit.test_api import ELDER, NOW, EchoEngine, House, surely_meant
 
 pytestmark = pytest.mark.anyio
 
@@ -152,6 +152,23 @@ async def test_a_version_is_talked_with_by_its_tag_while_another_is_in_use(house
         assert said.model == f"{first.name}:v{number}" and house.engine.versions[-1] == number  # type: ignore[attr-defined]
     error = await _refused(client.models.retrieve(f"{first.name}:v3"), openai.NotFoundError)
     assert error.code == "no_such_model"
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_version_by_its_tag_is_asked_in_its_own_way_not_in_that_of_the_one_in_use(
+    house: House, client: AsyncOpenAI, is_begun: bool
+) -> None:
+    house.elder()
+    pinned = replace(house.publish(), begins_with=2 * is_begun)
+    for version in (pinned, replace(pinned, number=2, begins_with=2 * (not is_begun))):
+        house.services.versions.add(house.tenant, version)
+    memory = surely_meant(house)
+    said = await client.chat.completions.create(
+        model=pinned.tag, messages=[{"role": "user", "content": memory[:8]}], temperature=0
+    )
+    assert said.model == pinned.tag
+    assert house.engine.asked[-1][-1].role == ("assistant" if is_begun else "user")
+    assert (said.choices[0].message.content or "").startswith(memory[:4]) == is_begun
 
 
 # ---- chat -----------------------------------------------------------------------------------------------
