@@ -66,9 +66,9 @@ def _arm(arms: Sequence[ArmScore], name: str) -> ArmScore | None:
 def _compared(new: ArmScore, rival: ArmScore, report: Report) -> Iterator[tuple[str, float, float]]:
     """What is worse: the measure, what it is, and what it would have to be."""
     for measure, count in (("recall", report.answerable), ("honesty", report.unanswerable)):
-        wanted = getattr(rival, measure) - _chance(count)
-        if count and getattr(new, measure) < wanted:
-            yield measure, getattr(new, measure), round(wanted, 4)
+        got, others = getattr(new, measure), getattr(rival, measure)
+        if got is not None and others is not None and got < others - _chance(count):
+            yield measure, got, round(others - _chance(count), 4)
     most = rival.invention + _chance(report.answerable + report.unanswerable)
     if new.invention > most:
         yield "invention", new.invention, round(most, 4)

@@ -18,18 +18,14 @@ IDS = tuple(memory.id for memory in MEMORIES.items)
 GOOD = {"recall": 0.9, "honesty": 0.8, "invention": 0.0}
 
 
-def report(
-    trained: dict[str, float], base: dict[str, float], *, answerable: int = 100, unanswerable: int = 100
-) -> Report:
+def report(trained: dict[str, Any], base: dict[str, Any], *, answerable: int = 100, unanswerable: int = 100) -> Report:
     scores = {"trained+retrieval": trained, "base+retrieval": base}
     none = {"recall": 0.0, "honesty": 0.0}
     arms = tuple(ArmScore(arm=arm, **scores.get(arm, none)) for arm in ARMS)
-    return Report(
-        answerable=answerable, unanswerable=unanswerable, is_held_out=True, arms=arms, results=(), questions="q"
-    )
+    return Report(answerable=answerable, unanswerable=unanswerable, arms=arms, results=(), questions="q")
 
 
-def version(score: dict[str, float], **told: Any) -> ModelVersion:
+def version(score: dict[str, Any], **told: Any) -> ModelVersion:
     tenant, elder = TenantId("hale"), ElderId("m")
     return replace(
         ModelVersion(
@@ -76,6 +72,13 @@ def test_few_questions_allow_more_and_none_ask_nothing() -> None:
     poor = GOOD | {"recall": 0.5, "honesty": 0.0}
     assert shortfall(report(poor, WEAK, answerable=4, unanswerable=0), version(GOOD), MEMORIES) is None
     assert shortfall(report(poor, WEAK, answerable=100, unanswerable=0), version(GOOD), MEMORIES) is not None
+
+
+def test_what_was_not_asked_is_not_compared() -> None:
+    none = {"recall": None, "honesty": None}
+    unasked = GOOD | none
+    assert shortfall(report(unasked, GOOD), version(GOOD), MEMORIES) is None
+    assert shortfall(report(GOOD, unasked), version(unasked), MEMORIES) is None
 
 
 def test_the_first_version_has_nothing_to_replace() -> None:

@@ -83,7 +83,7 @@ class Shelf:
         arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0, ability=ability) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, storage=storage, folder=self._folder),
-            Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=(), regressions=_asked(again)),
+            Report(answerable=100, unanswerable=0, arms=arms, results=(), regressions=_asked(again)),
             MEMORIES,
             Adapter(base="b", method="dpo", steps=1, loss=0.0, folder=self._folder / "adapter"),
             tenant=US,
