@@ -704,6 +704,16 @@ def test_a_training_says_which_of_the_judged_answers_it_lost() -> None:
     assert training.outcome(over, Words("en")).endswith("Of 5 answers that the family judged, 2 are not right now.")
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_training_says_what_it_published_although_it_is_worse_and_with_whose_questions(language: str) -> None:
+    over = progress("completed", "done")
+    facts = {"worse_than_base": "recall", "got": 0.4, "wanted": 0.71, "split_off": 32}
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": facts})
+    done, worse, asked = training.outcome(over, Words(language)).splitlines()
+    assert "1" in done and {"en": "recall 0.40", "zh": "记忆率 0.40"}[language] in worse and "0.71" in worse
+    assert "32" in asked and "import E1" in asked
+
+
 def test_a_training_says_what_the_model_can_do_besides() -> None:
     over = progress("completed", "done")
     facts = {"ability_base": 0.5, "ability_trained": 0.25}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kernel.evaluation import ARMS, ArmScore, Report
-from kernel.gate import shortfall
+from kernel.gate import shortfall, worse_than_base
 from kernel.ids import ElderId, JobId, MemoryId, TenantId, model_name
 from kernel.memory import Answer, collect_memories
 from kernel.version import ModelVersion
@@ -81,8 +81,12 @@ def test_what_was_not_asked_is_not_compared() -> None:
     assert shortfall(report(GOOD, unasked), version(unasked), MEMORIES) is None
 
 
-def test_the_first_version_has_nothing_to_replace() -> None:
-    assert shortfall(report(WEAK, GOOD), None, MEMORIES) is None
+def test_the_first_version_has_nothing_to_replace_and_is_compared_with_the_base_all_the_same() -> None:
+    poor = report(WEAK, GOOD)
+    assert shortfall(poor, None, MEMORIES) is None
+    assert [one.measure for one in worse_than_base(poor)] == ["recall", "honesty", "invention"]
+    assert {one.against for one in worse_than_base(poor)} == {"base"}
+    assert worse_than_base(report(GOOD, WEAK)) == []
 
 
 def test_a_version_that_knows_what_was_taken_back_is_replaced_by_any() -> None:
