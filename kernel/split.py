@@ -8,6 +8,7 @@ same ones, and no generator sees them (see held_out).
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from kernel.evaluation import Probe
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SHARE = 1 / 3  #: of the memories that are asked for
 MOST = 40
 UNANSWERABLE = 20
+_TRIES = 4  #: memories that are read for each question, of a life too long to be read for them all
 _COMMON = 3  #: memories; a name or number that more of them hold tells none of them apart
 _FEWEST = 2  #: telling words by which a question is known
 
@@ -37,12 +39,12 @@ def split_off(memories: Memories, *, seed: int, finder: EntityFinder) -> tuple[P
     own = HeldOut([Probe(question=memory.question, expects=()) for memory in memories.items])
     wanted = min(MOST, math.ceil(SHARE * len(memories.items)))
     answered: list[Probe] = []
-    for memory in sorted(memories.items, key=lambda one: digest(str(seed), one.id)):
+    for memory in sorted(memories.items, key=lambda one: digest(str(seed), one.id))[: _TRIES * MOST]:
         if len(answered) == wanted:
             break
         known = HeldOut(answered)
         ways = _ways(memory, memories, phrasing, finder)
-        answered += [one for one in ways if not own.holds(one.question) and not known.holds(one.question)][:1]
+        answered += islice((one for one in ways if not (own.holds(one.question) or known.holds(one.question))), 1)
     generic = sorted(phrasing.whole_unanswerable(), key=lambda one: digest(str(seed), one))
     return (*answered, *(Probe(question=one, expects=()) for one in generic[:UNANSWERABLE]))
 
