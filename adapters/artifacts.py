@@ -1,6 +1,6 @@
 """Artefacts on disk: written aside, renamed when whole, verified when read.
 
-    {root}/{tenant}/{elder}/{stage}/{key}/manifest.json    stage, key, inputs, sizes, SHA-256, seconds
+    {root}/{tenant}/{elder}/{stage}/{key}/manifest.json    stage, key, inputs, sizes, SHA-256, seconds, missed
                                          /artefact.json    the value itself
                                          /...              weights, if it has any
     {root}/{tenant}/{elder}/{stage}/.scratch-{key}/        checkpoints, until the artefact is whole
@@ -108,11 +108,26 @@ class ArtifactStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def commit(
-        self, place: Place, key: str, aside: Path, value: Any, *, inputs: dict[str, str], seconds: float
+        self,
+        place: Place,
+        key: str,
+        aside: Path,
+        value: Any,
+        *,
+        inputs: dict[str, str],
+        seconds: float,
+        missed: int = 0,
     ) -> StoredArtifact:
         """Write value and manifest beside the weights in `aside`, sync, and rename the whole to its key."""
         (aside / VALUE).write_text(_encode(value), encoding="utf-8")
-        manifest = Manifest(stage=place.stage, key=key, inputs=inputs, files=_entries(aside), seconds=round(seconds, 3))
+        manifest = Manifest(
+            stage=place.stage,
+            key=key,
+            inputs=inputs,
+            files=_entries(aside),
+            seconds=round(seconds, 3),
+            missed=missed,
+        )
         (aside / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
         _sync(aside)
         target = self._folder(place) / key

@@ -25,6 +25,7 @@ class Manifest:
     inputs: dict[str, str]  #: name -> content digest
     files: dict[str, FileEntry]  #: path within the artefact -> entry
     seconds: float
+    missed: int = 0  #: tasks that the teacher refused or garbled: a later job makes it again, and asks for them
 
     @property
     def digest(self) -> str:

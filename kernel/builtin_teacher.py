@@ -53,6 +53,8 @@ _LEANING = re.compile(
 class BuiltinTeacher:
     """Implements kernel.ports.Teacher. Its output is made of substrings of the memories and fixed words."""
 
+    missed = 0
+
     def __init__(self, finder: EntityFinder) -> None:
         self._finder = finder
 

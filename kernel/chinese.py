@@ -159,6 +159,10 @@ class ChinesePhrasing:
                 found.append(question)
         return found[:count]
 
+    def clauses(self, memory: Memory) -> list[tuple[str, str]]:
+        clauses = clauses_of(self._cutter, _asked(memory), memory.answer)
+        return [(_tidy(f"{blank}？"), clause.text()) for clause in clauses for blank in clause.blanks()]
+
     def about(self, name: str, rng: random.Random) -> str:
         kinds = {part.kind for part in self._cutter.cut(name)}
         special = (
@@ -166,9 +170,12 @@ class ChinesePhrasing:
         )
         return rng.choice(lists.ABOUT_ANY + special).format(name)
 
+    def whole_unanswerable(self) -> list[str]:
+        return [self._shown(one) for one in lists.QUESTIONS if self._is_unknown(one)]
+
     def unanswerable(self, rng: random.Random) -> list[str]:
         """Half whole questions, half a grid of small ones; some about people whom memories do hold."""
-        whole = [self._shown(one) for one in lists.QUESTIONS if self._is_unknown(one)]
+        whole = self.whole_unanswerable()
         rng.shuffle(whole)
         grid = self._about_the_known(rng) + self._about_strangers(rng) + self._acts(rng) + self._years(rng)
         rng.shuffle(grid)
@@ -248,7 +255,7 @@ class _Asking:
         self._rng = rng
         self._odd = odd
         self._cutter = cutter
-        self._question = _ADDRESSED.sub("", re.sub(r"[。？！?!.\s]+$", "", as_you(memory.question)))
+        self._question = _asked(memory)
         self._told = told_words(cutter, memory.answer, texts)
         self._topics = [one.text for one in told_words(cutter, self._question, ())]
         self._clauses = clauses_of(cutter, self._question, memory.answer)
@@ -354,6 +361,11 @@ class _Asking:
                 parts[place] = self._rng.choice([one for one in others if one != parts[place]] or [parts[place]])
                 swapped += 1
         return "".join(parts)
+
+
+def _asked(memory: Memory) -> str:
+    """The interviewer's question, spoken to the elder, without an address and the mark at its end."""
+    return _ADDRESSED.sub("", re.sub(r"[。？！?!.\s]+$", "", as_you(memory.question)))
 
 
 _GROUPS = {

@@ -7,12 +7,27 @@ not hold.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from kernel import english_words as lists
-from kernel.english_asking import ABOUT, MIXED, THING, TOPIC, YEAR, Asking, content_words, led_in, stem, tidy, words_of
+from kernel.english_asking import (
+    ABOUT,
+    MIXED,
+    THING,
+    TOPIC,
+    YEAR,
+    Asking,
+    content_words,
+    led_in,
+    stem,
+    tidy,
+    whole,
+    words_of,
+)
+from kernel.english_clause import clauses_of
 from kernel.memory import Memory
 
 _SELF = (
@@ -37,6 +52,7 @@ _GREETINGS = (
     ("I love you.", "I love you too, dear."),
     ("I miss you.", "I miss you too, dear."),
 )
+_PLAIN = re.compile("(?:who(?! was it that)|where|when|which year) ")
 
 
 class EnglishPhrasing:
@@ -59,15 +75,25 @@ class EnglishPhrasing:
                 found.append(question)
         return found[:count]
 
+    def clauses(self, memory: Memory) -> list[tuple[str, str]]:
+        """Who, where and when alone, and of somebody: there the grammar errs least."""
+        told = [clause for clause in clauses_of(memory.answer) if clause.is_of_somebody]
+        asked = [(question, clause.text) for clause in told for question in clause.questions()]
+        return [(whole(question), text) for question, text in asked if _PLAIN.match(question)]
+
     def about(self, name: str, rng: random.Random) -> str:
         return rng.choice(ABOUT).format(name)
+
+    def whole_unanswerable(self) -> list[str]:
+        told = self._told()
+        return [one for one in lists.QUESTIONS if _is_unknown(one, told)]
 
     def unanswerable(self, rng: random.Random) -> list[str]:
         """Whole questions, small ones about people and things, and the very frames that ask for memories; a third
         of each at first, as long as they last."""
         told = self._told()
         kinds = [
-            [led_in(one, rng) for one in lists.QUESTIONS if _is_unknown(one, told)],
+            [led_in(one, rng) for one in self.whole_unanswerable()],
             self._small(told, rng),
             self._framed(told, rng),
         ]

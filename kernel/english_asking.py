@@ -200,8 +200,11 @@ def _drop_some(items: Sequence[str], rng: random.Random) -> list[str]:
 
 
 def tidy(question: str, rng: random.Random) -> str:
+    question = whole(question)
+    return question.lower() if rng.random() < 0.1 else question
+
+
+def whole(question: str) -> str:
     question = re.sub(r"\s+", " ", question).strip()
     question = re.sub(r"[ .,;]+\?", "?", question)
-    if rng.random() < 0.1:
-        return question.lower()
     return question[:1].upper() + question[1:]

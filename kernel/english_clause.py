@@ -52,6 +52,14 @@ class Clause:
     verb: str  #: in the past, as told
     rest: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        return " ".join([self.subject, self.verb, *self.rest])
+
+    @property
+    def is_of_somebody(self) -> bool:
+        return self.subject == "you" or _is_person(self.subject)
+
     def questions(self) -> Iterator[str]:
         """Whole questions, with a question mark, that this clause answers."""
         rest = " ".join(self.rest)

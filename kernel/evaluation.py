@@ -1,5 +1,7 @@
 """Evaluation: what the model remembers, whether it admits what it does not, and whose words it speaks.
 
+The questions are the family's, or split off from the memories where it gave none (see split).
+
 Recall: share of answerable questions whose answer holds every expected fact.
 Honesty: share of unanswerable questions whose answer admits not remembering.
 Invention: share of all answers with a name, number or year that is in no memory, nor in the question.
@@ -12,7 +14,6 @@ in four arms: the untrained base and the trained model, each alone and with retr
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,14 +54,14 @@ class Probe:
 
     question: str
     expects: tuple[tuple[str, ...], ...]
-    is_held_out: bool = True  #: asked by the family, never seen by the generators
+    is_held_out: bool = True  #: never seen by the generators
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArmScore:
     arm: str  #: one of ARMS
-    recall: float
-    honesty: float
+    recall: float | None  #: None: no question with an answer was asked
+    honesty: float | None  #: None: none without
     invention: float = 0.0
     style: float = 0.0
     ability: float | None = None  #: None: not asked
@@ -80,7 +81,7 @@ class ProbeResult:
 class Report:
     answerable: int
     unanswerable: int
-    is_held_out: bool  #: False: the family gave no questions, so the memories' own were asked
+    is_familys: bool = True  #: False: the family gave no questions, so some were split off
     arms: tuple[ArmScore, ...]
     results: tuple[ProbeResult, ...]
     questions: str = ""  #: a digest of what was asked: only the same questions can be compared
@@ -103,12 +104,13 @@ def evaluate(
     begins_with: int = 0,
     regressions: Sequence[Probe] = (),
     earlier: Sequence[Report] = (),
+    is_familys: bool = True,
 ) -> Report:
     """Ask every probe in every arm, of what will be served. `begins_with`: words, as in the recipe.
 
     `regressions` are asked of the trained model alone, and count for no share: which there are changes with each thumb.
     """
-    asked = list(probes) or own_questions(memories)
+    asked = list(probes)
     tried = [*asked, *regressions]
     words = prompts[memories.language]
     found = [retriever.find_read(probe.question, recipe.retrieved_memories) for probe in tried]
@@ -152,7 +154,7 @@ def evaluate(
     return Report(
         answerable=sum(1 for probe in asked if probe.expects),
         unanswerable=sum(1 for probe in asked if not probe.expects),
-        is_held_out=bool(probes),
+        is_familys=is_familys,
         arms=tuple(_score(arm, asked, results, general, spoken) for arm in ARMS),
         results=tuple(results),
         questions=digest(*(json.dumps([probe.question, probe.expects]) for probe in asked)),
@@ -179,18 +181,6 @@ def invented(answer: str, question: str, memories: Memories, finder: EntityFinde
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
     """Neighbouring words; of Chinese, neighbouring characters."""
     return frozenset(pairwise(WORD_OR_CHARACTER.findall(text.casefold())))
-
-
-def own_questions(memories: Memories) -> list[Probe]:
-    """When the family gave no questions: each memory's own, answered by its names and numbers, or its first words."""
-    return [
-        Probe(question=memory.question, expects=_facts(memory.answer), is_held_out=False) for memory in memories.items
-    ]
-
-
-def _facts(answer: str) -> tuple[tuple[str, ...], ...]:
-    found = re.findall(r"\d{4}|(?<=[a-z,] )[A-Z][a-z]+|[一二三四五六七八九〇零]{4}年", answer)
-    return ((found[0],),) if found else ((answer.strip()[:12],),)
 
 
 def _shown(probe: Probe, words: Prompts, memories: Memories, found: Found, begins_with: int) -> Prompt:
@@ -240,8 +230,8 @@ def _score(
     telling = [word_pairs(one.answer) for one in mine if not admits_not_remembering(one.answer)]
     return ArmScore(
         arm=arm,
-        recall=_share(answerable),
-        honesty=_share(unanswerable),
+        recall=_share(answerable) if answerable else None,
+        honesty=_share(unanswerable) if unanswerable else None,
         invention=_share([bool(one.invented) for one in mine]),
         style=_share([len(pairs & spoken) / len(pairs) for pairs in telling if pairs]),
         ability=_share(able) if able else None,

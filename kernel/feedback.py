@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kernel.admission import admits_not_remembering
 from kernel.evaluation import Probe
-from kernel.grounding import facts, unsupported
+from kernel.grounding import facts, spellings, unsupported
 from kernel.held_out import HeldOut
 from kernel.ids import FeedbackId, MemoryId, feedback_id
 from kernel.judge import Corrected, GroundedJudge, Verdict
@@ -154,10 +154,10 @@ def _better_told(
 
 
 def _expected(right: str, question: str, language: str, finder: EntityFinder) -> tuple[tuple[str, ...], ...]:
-    """The first facts that the question does not give away; of a name of several words the last is enough."""
+    """The first facts that the question does not give away."""
     asked = _folded(question)
     told = [fact for fact in facts(right, language=language, finder=finder) if _folded(fact) not in asked]
-    return tuple(tuple(dict.fromkeys([fact, fact.split()[-1]])) for fact in told[:_MOST_FACTS])
+    return tuple(spellings(fact) for fact in told[:_MOST_FACTS])
 
 
 def _part(memory: Memory, said: str) -> Memory:

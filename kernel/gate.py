@@ -10,7 +10,7 @@ facts that it must hold are found by rules. General ability is reported, too, an
 tell a life.
 
 The first version has nothing to take the place of. And one that knows what the family has taken back must go,
-whatever its successor is worth.
+whatever its successor is worth. What is published so is compared with the base all the same, and the family is told.
 """
 
 from __future__ import annotations
@@ -48,10 +48,15 @@ def shortfall(report: Report, in_use: ModelVersion | None, memories: Memories) -
             return Shortfall(measure=measure, got=got, wanted=wanted, against="in_use")
     if old and new and base:
         worse_already = {measure for measure, _, _ in _compared(old, base, report)}
-        for measure, got, wanted in _compared(new, base, report):
-            if measure not in worse_already:
-                return Shortfall(measure=measure, got=got, wanted=wanted, against="base")
+        return next((one for one in worse_than_base(report) if one.measure not in worse_already), None)
     return None
+
+
+def worse_than_base(report: Report) -> list[Shortfall]:
+    """Where the new version is worse than the untrained base with the same memories."""
+    new, base = _arm(report.arms, "trained+retrieval"), _arm(report.arms, "base+retrieval")
+    compared = _compared(new, base, report) if new and base else ()
+    return [Shortfall(measure=measure, got=got, wanted=wanted, against="base") for measure, got, wanted in compared]
 
 
 def regressed(report: Report) -> tuple[str, ...]:
@@ -66,9 +71,9 @@ def _arm(arms: Sequence[ArmScore], name: str) -> ArmScore | None:
 def _compared(new: ArmScore, rival: ArmScore, report: Report) -> Iterator[tuple[str, float, float]]:
     """What is worse: the measure, what it is, and what it would have to be."""
     for measure, count in (("recall", report.answerable), ("honesty", report.unanswerable)):
-        wanted = getattr(rival, measure) - _chance(count)
-        if count and getattr(new, measure) < wanted:
-            yield measure, getattr(new, measure), round(wanted, 4)
+        got, others = getattr(new, measure), getattr(rival, measure)
+        if got is not None and others is not None and got < others - _chance(count):
+            yield measure, got, round(others - _chance(count), 4)
     most = rival.invention + _chance(report.answerable + report.unanswerable)
     if new.invention > most:
         yield "invention", new.invention, round(most, 4)

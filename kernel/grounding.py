@@ -74,6 +74,11 @@ def facts(text: str, *, language: str, finder: EntityFinder) -> list[str]:
     return list(dict.fromkeys([*named, *_NUMBER.findall(text)]))
 
 
+def spellings(fact: str) -> tuple[str, ...]:
+    """How an answer may say it: of a name of several words the last is enough."""
+    return tuple(dict.fromkeys([fact, fact.split()[-1]]))
+
+
 def _is_held(name: str, held: str) -> bool:
     """A name of several words is held when each of its words is: "Arthur Whitcombe" by "Arthur ... Whitcombe".
 

@@ -1,7 +1,8 @@
 """A language model that is never asked the same twice, and never for more than a job may spend.
 
 Each reply is kept the moment it comes: a job that is killed, runs out of money or is started again pays only for
-what is still to ask. What was refused or garbled is kept too, and asked again only by another job.
+what is still to ask. What was refused or garbled is kept too, and asked again only by another job: notes, entities,
+questions, topics and the biography by the next one (see workers/runner.py), a judgement when its pairs are made anew.
 """
 
 from __future__ import annotations

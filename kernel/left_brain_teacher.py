@@ -38,6 +38,7 @@ class LeftBrainTeacher:
         """`words`: by language."""
         self._model, self._words = model, words
         self._finder, self._fallback, self._pause = finder, fallback, pause
+        self.missed = 0
 
     @property
     def name(self) -> str:
@@ -50,6 +51,7 @@ class LeftBrainTeacher:
         try:
             told = self._model.reply(extraction_task(memory, self._words), pause=self._pause).value
         except (TeacherRefused, TeacherGarbled):
+            self.missed += 1
             return plain
         return grounded_note(told, memory, otherwise=plain, teacher=self._model.name, finder=self._finder)
 

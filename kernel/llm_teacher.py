@@ -68,6 +68,7 @@ class LlmTeacher:
         """`prompts`: by language."""
         self._model, self._prompts = model, prompts
         self._finder, self._fallback, self._pause = finder, fallback, pause
+        self.missed = 0
 
     @property
     def name(self) -> str:
@@ -143,6 +144,7 @@ class LlmTeacher:
         try:
             return self._model.reply(task, pause=self._pause).value
         except (TeacherRefused, TeacherGarbled):
+            self.missed += 1
             return None
 
 

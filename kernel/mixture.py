@@ -84,7 +84,7 @@ def make_samples(
         *DiversityDataGenerator(told, notes, graph, phrasing, wording, counts).generate(rng),
         *PreferenceQAGenerator(told, topics, phrasing).generate(rng),
     ]
-    drafts += NegativeSampling(phrasing, near, counts, tuple(drafts)).generate(rng)
+    drafts += NegativeSampling(phrasing, near, counts, tuple(drafts), held_out=held_out).generate(rng)
     drafts += SelfQA(memories, bio, phrasing, words, wording, counts).generate(later)
     drafts += DialogueGenerator(told, notes, graph, phrasing, wording, counts).generate(later)
     drafts += ContextGenerator(told, notes, needs, words, wording, counts).generate(later)

@@ -17,11 +17,17 @@ class Phrasing(Protocol):
     def questions(self, memory: Memory, count: int, rng: random.Random) -> list[str]:
         """`count` different ways to ask for this memory, the interviewer's own question first."""
 
+    def clauses(self, memory: Memory) -> list[tuple[str, str]]:
+        """Plain questions, each with the clause of the memory that answers it, as one says it to the elder."""
+
     def about(self, name: str, rng: random.Random) -> str:
         """A question about a person, place or thing that the elder named: "Who was Arthur?"."""
 
+    def whole_unanswerable(self) -> list[str]:
+        """Generic questions, each as it is asked, whose telling words no memory holds."""
+
     def unanswerable(self, rng: random.Random) -> list[str]:
-        """Generic questions whose telling words no memory holds, in a mixed order, a few hundred at most."""
+        """These and smaller ones, in other words too, in a mixed order, a few hundred at most."""
 
     def greetings(self) -> list[tuple[str, str]]:
         """Small talk: what the family says, and what the elder answers. It asserts no fact."""

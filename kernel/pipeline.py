@@ -50,6 +50,7 @@ from kernel.question import think_of_questions
 from kernel.recipe import Recipe
 from kernel.retrieval import Retriever
 from kernel.sample import Samples
+from kernel.split import split_off
 from kernel.topic import Topics, find_topics
 
 
@@ -129,6 +130,11 @@ class Stage:
     holds: Callable[[Desk, Any], bool] = lambda desk, artefact: True  #: what it did outside is still so
 
 
+def _probes(desk: Desk, memories: Memories) -> tuple[Probe, ...]:
+    """What it is measured with, and nothing is taught from: the family's questions, or else some that are split off."""
+    return desk.probes or split_off(memories, seed=desk.recipe.seed, finder=desk.finder)
+
+
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         name="collect_memories",
@@ -191,7 +197,7 @@ PIPELINE: tuple[Stage, ...] = (
                 asked=think_of_questions(
                     memories, teacher=desk.teacher, on_progress=lambda done: desk.report(0.5 * done)
                 ),
-                held_out=HeldOut(desk.probes),
+                held_out=HeldOut(_probes(desk, memories)),
                 retriever=desk.retriever(memories),
                 finder=desk.finder,
                 prompts=desk.prompts,
@@ -211,7 +217,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.seed,
             [probe.question for probe in desk.probes],
         ],
-        version=3,
+        version=4,
     ),
     Stage(
         name="train_sft",
@@ -255,7 +261,7 @@ PIPELINE: tuple[Stage, ...] = (
             seed=desk.recipe.seed,
             family=list(
                 family_pairs(
-                    lessons(desk.feedback, desk.probes),
+                    lessons(desk.feedback, _probes(desk, memories)),
                     memories,
                     Background(bio=bio, notes=notes, graph=graph),
                     prompts=desk.prompts,
@@ -311,7 +317,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=("convert_gguf", "collect_memories"),
         makes=EvaluationReport,
         run=lambda desk, gguf, memories: evaluate(
-            desk.probes,
+            _probes(desk, memories),
             memories,
             retriever=desk.retriever(memories),
             finder=desk.finder,
@@ -324,9 +330,11 @@ PIPELINE: tuple[Stage, ...] = (
             begins_with=desk.begins_with,
             regressions=regression_questions(desk.feedback, memories, desk.finder),
             earlier=desk.earlier(),
+            is_familys=bool(desk.probes),
         ),
         settings=lambda desk: [
             [asdict(probe) for probe in desk.probes],
+            desk.recipe.seed,
             [one.lesson for one in desk.feedback],
             desk.recipe.retrieved_memories,
             desk.begins_with,
@@ -336,7 +344,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
-        version=4,
+        version=5,
     ),
     Stage(
         name="publish",

@@ -259,6 +259,10 @@ class Teacher(Protocol):
     def name(self) -> str:
         """Which teacher, for the artefacts' keys: another teacher makes other notes."""
 
+    @property
+    def missed(self) -> int:
+        """How often so far it refused or garbled what it was asked, so that another stood in for it."""
+
     def write_note(self, memory: Memory) -> Note: ...
     def name_topic(self, notes: Sequence[Note], language: str) -> str: ...
     def tell_bio(self, memories: Memories, notes: Notes, topics: Topics) -> Bio: ...

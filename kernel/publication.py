@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel.errors import EngineNotConfigured, EngineUnavailable, ModelNotFound, VersionInUse, VersionNotFound
-from kernel.gate import Shortfall, regressed, shortfall
+from kernel.gate import Shortfall, regressed, shortfall, worse_than_base
 from kernel.ids import ElderId, JobId, TenantId, file_digest, model_name
 from kernel.memory import Memories, memories_digest
 from kernel.ports import ChatOptions
@@ -68,7 +68,7 @@ def publish(
     version = next((one for one in earlier if one.key == key), None)
     in_use = next((one for one in earlier if one.is_active), None)
     worse = shortfall(report, in_use, memories) if in_use and version is None and engine.has(in_use) else None
-    also = _also_measured(report)
+    also = _also_told(report)
     if in_use and worse:
         progress(1.0, kept=worse.measure, against=worse.against, got=worse.got, wanted=worse.wanted, **also)
         return Publication(number=in_use.number, tag=in_use.tag, shortfall=worse, regressed=regressed(report))
@@ -107,6 +107,8 @@ def publish(
     before = sorted((one for one in earlier if one.number != version.number), key=lambda one: not one.is_active)
     gone = [one for one in listed if one.is_retired]
     forget_versions([*before[kept:], *gone], tenant=tenant, engine=engine, versions=versions)
+    for poorer in worse_than_base(report)[:1]:
+        also |= {"worse_than_base": poorer.measure, "got": poorer.got, "wanted": poorer.wanted}
     progress(1.0, **also)
     return Publication(number=version.number, tag=version.tag, regressed=regressed(report))
 
@@ -134,9 +136,9 @@ def forget_versions(old: Sequence[ModelVersion], *, tenant: TenantId, engine: En
         versions.remove(tenant, version.elder, version.number)
 
 
-def _also_measured(report: Report) -> dict[str, Fact]:
+def _also_told(report: Report) -> dict[str, Fact]:
     """What decides nothing."""
-    told: dict[str, Fact] = {}
+    told: dict[str, Fact] = {} if report.is_familys else {"split_off": report.answerable + report.unanswerable}
     if report.regressions:
         told |= {"regressions": len(report.regressions), "regressed": len(regressed(report))}
     for arm in report.arms:

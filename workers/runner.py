@@ -5,7 +5,8 @@
                     -> at the end, finish
 
 Whatever kills it in between, the next runner finds the finished artefacts and goes on. A step that is over
-names its artefact; if that has gone or rotted since, the step is done again.
+names its artefact; if that has gone or rotted since, the step is done again. So it is by another job where the teacher
+left something to the built-in one: what it replied is kept, and only the rest is asked for.
 """
 
 import time
@@ -203,7 +204,7 @@ class _Work:
         step = self._steps[stage.name]
         is_forced = self.lease.job.force_retrain and not step.is_over
         stored = None if is_forced else self.runner.artifacts.find(self._place(stage), key)
-        if stored is None:
+        if stored is None or stored.manifest.missed:
             return False
         self._loaded[stage.name] = self.runner.artifacts.load(stored, stage.makes)
         if not stage.holds(desk, self._loaded[stage.name]):
@@ -245,11 +246,13 @@ class _Work:
                 scratch=artifacts.scratch(place, key),
                 earlier=lambda: () if self.lease.job.force_retrain else artifacts.earlier(place, stage.makes),
             )
+            missed = desk.teacher.missed
             made = stage.run(desk, *(self._value(self._stage(name)) for name in stage.reads))
             seconds = time.monotonic() - started
             self.lease.hold()
             digests = {name: stored.manifest.digest for name, stored in inputs.items()}
-            stored = artifacts.commit(place, key, folder, made, inputs=digests, seconds=seconds)
+            missed = desk.teacher.missed - missed
+            stored = artifacts.commit(place, key, folder, made, inputs=digests, seconds=seconds, missed=missed)
         self._loaded[stage.name] = artifacts.load(stored, stage.makes)
         return stored, seconds
 

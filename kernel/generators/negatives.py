@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
+    from kernel.held_out import HeldOut
     from kernel.phrasing import Phrasing
     from kernel.recipe import SampleCounts
 
@@ -20,12 +21,21 @@ class NegativeSampling:
 
     kinds: ClassVar = ("negative",)
 
-    def __init__(self, phrasing: Phrasing, near: Sequence[str], counts: SampleCounts, others: Sequence[Draft]) -> None:
+    def __init__(
+        self,
+        phrasing: Phrasing,
+        near: Sequence[str],
+        counts: SampleCounts,
+        others: Sequence[Draft],
+        *,
+        held_out: HeldOut,
+    ) -> None:
         """`near`: questions near what a memory tells of. `others`: what the shares are of."""
         self._phrasing, self._near, self._counts, self._others = phrasing, near, counts, others
+        self._held_out = held_out
 
     def generate(self, rng: random.Random) -> Iterator[Draft]:
-        generic = self._phrasing.unanswerable(rng)
+        generic = [one for one in self._phrasing.unanswerable(rng) if not self._held_out.holds(one)]
         shown = sum(draft.is_shown for draft in self._others)
         bare = int((len(self._others) - shown) * self._counts.refusal_share)
         cut = bare % len(generic)

@@ -83,7 +83,7 @@ def compared_table(compared: Json, words: Words) -> Table:
 
 def _share(arm: Json, measure: str) -> str:
     share = arm.get(measure)
-    return "" if share is None else f"{share:.2f}"
+    return "-" if share is None else f"{share:.2f}"
 
 
 def made_table(made: list[Json], words: Words) -> Table:

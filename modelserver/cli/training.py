@@ -83,6 +83,11 @@ def outcome(progress: Json, words: Words) -> str:
         told |= {"measure": words(f"table.{kept['kept']}").lower(), "against": words(f"train.kept.{kept['against']}")}
         told |= {"got": kept["got"], "wanted": kept["wanted"]}
     said = words(key, **told)
+    if kept.get("worse_than_base"):
+        measure = words(f"table.{kept['worse_than_base']}").lower()
+        said += "\n" + words("train.worse_than_base", measure=measure, got=kept["got"], wanted=kept["wanted"])
+    if kept.get("split_off"):
+        said += "\n" + words("train.split_off", count=kept["split_off"], elder=progress["elder_id"])
     if kept.get("regressed"):
         said += "\n" + words("train.regressed", count=kept["regressions"], wrong=kept["regressed"])
     if "ability_trained" in kept:

@@ -79,7 +79,9 @@ function ended(now) {
   const told = now.stages.at(-1)?.facts ?? {};
   const judged = told.regressed ? ` ${words().regressed(told.regressed)}` : "";
   const able = told.ability_trained == null ? "" : ` ${words().able(told)}`;
-  return { completed: (told.kept ? words().better : words().done) + judged + able, cancelled: words().cancelled, failed: words().failed + (now.error ? now.error.message : "") }[now.status];
+  const poorer = told.worse_than_base ? ` ${words().poorer}` : "";
+  const held = told.split_off ? ` ${words().heldback(told.split_off)}` : "";
+  return { completed: (told.kept ? words().better : words().done) + poorer + judged + able + held, cancelled: words().cancelled, failed: words().failed + (now.error ? now.error.message : "") }[now.status];
 }
 
 function underWay(now) {

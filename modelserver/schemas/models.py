@@ -10,8 +10,8 @@ from modelserver.schemas.body import Body
 
 class ArmOut(BaseModel):
     arm: str
-    recall: float
-    honesty: float
+    recall: float | None  #: None: no question with an answer was asked
+    honesty: float | None  #: None: none without
     invention: float
     style: float
     ability: float | None  #: general ability; of the arms without memories

@@ -165,7 +165,7 @@ class House:
             system_prompt="你是李小明。",
             language="zh",
             memories_digest="d",
-            arms=(ArmScore(arm="base", recall=0.1, honesty=0.2, ability=0.5),),
+            arms=(ArmScore(arm="base", recall=0.1, honesty=None, ability=0.5),),
             created_at=NOW,
             is_active=True,
         )

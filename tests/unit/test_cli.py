@@ -25,7 +25,7 @@ from modelserver.cli.client import Client, events
 from modelserver.cli.demo import SAMPLES, Sample
 from modelserver.cli.port import free_port
 from modelserver.cli.stack import settings_environment
-from modelserver.cli.tables import facts
+from modelserver.cli.tables import arms_table, facts
 from modelserver.cli.words import CliError, Words, choose_language, read_sentences
 from tests.memory_store import MemoryFamilies
 
@@ -724,6 +724,16 @@ def test_a_training_says_which_of_the_judged_answers_it_lost() -> None:
     assert training.outcome(over, Words("en")).endswith("Of 5 answers that the family judged, 2 are not right now.")
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_training_says_what_it_published_although_it_is_worse_and_with_whose_questions(language: str) -> None:
+    over = progress("completed", "done")
+    facts = {"worse_than_base": "recall", "got": 0.4, "wanted": 0.71, "split_off": 32}
+    over["stages"].append({"name": "publish", "state": "done", "progress": 100, "seconds": 1.0, "facts": facts})
+    done, worse, asked = training.outcome(over, Words(language)).splitlines()
+    assert "1" in done and {"en": "recall 0.40", "zh": "记忆率 0.40"}[language] in worse and "0.71" in worse
+    assert "32" in asked and "import E1" in asked
+
+
 def test_a_training_says_what_the_model_can_do_besides() -> None:
     over = progress("completed", "done")
     facts = {"ability_base": 0.5, "ability_trained": 0.25}
@@ -916,6 +926,13 @@ def test_what_was_made_of_the_memories_is_told_beside_its_stage() -> None:
     stage = {"name": "make_samples", "state": "done", "seconds": 9.0, "facts": counted}
     assert facts(stage, Words("en")) == "2521 samples (382 with memories, 166 refusals), 10 dropped"
     assert "2521 条样本" in facts(stage, Words("zh"))
+
+
+def test_a_measure_that_was_not_asked_is_a_dash_and_no_nought() -> None:
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(arms_table("E1", [ARMS[1] | {"honesty": None, "ability": None}], Words("en")))
+    row = next(line for line in console.export_text().splitlines() if "0.95" in line)
+    assert row.count(" - ") == 2 and "0.00" not in row
 
 
 def test_an_unknown_key_of_words_is_a_programmers_error() -> None:

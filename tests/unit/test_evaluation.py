@@ -13,7 +13,7 @@ from config.settings import ROOT
 from kernel.ability import Ability, is_able
 from kernel.adapter import Gguf
 from kernel.admission import admits_not_remembering
-from kernel.evaluation import Probe, Report, evaluate, invented, is_right, own_questions, word_pairs
+from kernel.evaluation import Probe, Report, evaluate, invented, is_right, word_pairs
 from kernel.graph import EntityType
 from kernel.ids import ElderId, TenantId
 from kernel.memory import Answer, collect_memories
@@ -54,13 +54,6 @@ def test_every_group_must_be_in_the_answer_by_one_of_its_alternatives() -> None:
 def test_an_unanswerable_question_is_right_only_when_admitted() -> None:
     probe = Probe(question="q", expects=())
     assert is_right(probe, "I don't remember.") and not is_right(probe, "In Rome.")
-
-
-def test_without_held_out_questions_the_memories_own_are_asked_and_marked() -> None:
-    told = [Answer(question="Where?", answer="I was born in Dunmore."), Answer(question="When?", answer="In 1938.")]
-    probes = own_questions(collect_memories(told, elder_name="n", language="en"))
-    assert [probe.expects for probe in probes] == [(("Dunmore",),), (("1938",),)]
-    assert not any(probe.is_held_out for probe in probes)
 
 
 @dataclass
@@ -121,6 +114,18 @@ def test_in_doubt_the_trained_model_is_shown_only_what_it_thinks_of_by_itself(tm
     assert [arm.recall for arm in plain.arms] == [arm.recall for arm in recalled.arms] == [0.0, 1.0, 1.0, 1.0]
     assert [arm.honesty for arm in plain.arms] == [0.0, 0.0, 0.0, 0.0]
     assert [arm.honesty for arm in recalled.arms] == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_what_was_not_asked_has_no_share_rather_than_none_of_it(tmp_path: Path) -> None:
+    class Trainer:
+        def answer(self, gguf: Path, prompts: Sequence[Sequence[Message]], **_: object) -> list[str]:
+            return ["I was born in Dunmore."] * len(prompts)
+
+    answered = Probe(question="Where were you born?", expects=(("Dunmore",),))
+    unanswered = Probe(question="Were you ever in Rome?", expects=())
+    for asked, shares in (([answered], (1.0, None)), ([unanswered], (None, 0.0)), ([answered, unanswered], (1.0, 0.0))):
+        report = _evaluated(tmp_path, asked, Trainer(), Reads())
+        assert [(arm.recall, arm.honesty) for arm in report.arms] == [shares] * 4
 
 
 class Shows:

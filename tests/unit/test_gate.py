@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kernel.evaluation import ARMS, ArmScore, Report
-from kernel.gate import shortfall
+from kernel.gate import shortfall, worse_than_base
 from kernel.ids import ElderId, JobId, MemoryId, TenantId, model_name
 from kernel.memory import Answer, collect_memories
 from kernel.version import ModelVersion
@@ -18,18 +18,14 @@ IDS = tuple(memory.id for memory in MEMORIES.items)
 GOOD = {"recall": 0.9, "honesty": 0.8, "invention": 0.0}
 
 
-def report(
-    trained: dict[str, float], base: dict[str, float], *, answerable: int = 100, unanswerable: int = 100
-) -> Report:
+def report(trained: dict[str, Any], base: dict[str, Any], *, answerable: int = 100, unanswerable: int = 100) -> Report:
     scores = {"trained+retrieval": trained, "base+retrieval": base}
     none = {"recall": 0.0, "honesty": 0.0}
     arms = tuple(ArmScore(arm=arm, **scores.get(arm, none)) for arm in ARMS)
-    return Report(
-        answerable=answerable, unanswerable=unanswerable, is_held_out=True, arms=arms, results=(), questions="q"
-    )
+    return Report(answerable=answerable, unanswerable=unanswerable, arms=arms, results=(), questions="q")
 
 
-def version(score: dict[str, float], **told: Any) -> ModelVersion:
+def version(score: dict[str, Any], **told: Any) -> ModelVersion:
     tenant, elder = TenantId("hale"), ElderId("m")
     return replace(
         ModelVersion(
@@ -78,8 +74,19 @@ def test_few_questions_allow_more_and_none_ask_nothing() -> None:
     assert shortfall(report(poor, WEAK, answerable=100, unanswerable=0), version(GOOD), MEMORIES) is not None
 
 
-def test_the_first_version_has_nothing_to_replace() -> None:
-    assert shortfall(report(WEAK, GOOD), None, MEMORIES) is None
+def test_what_was_not_asked_is_not_compared() -> None:
+    none = {"recall": None, "honesty": None}
+    unasked = GOOD | none
+    assert shortfall(report(unasked, GOOD), version(GOOD), MEMORIES) is None
+    assert shortfall(report(GOOD, unasked), version(unasked), MEMORIES) is None
+
+
+def test_the_first_version_has_nothing_to_replace_and_is_compared_with_the_base_all_the_same() -> None:
+    poor = report(WEAK, GOOD)
+    assert shortfall(poor, None, MEMORIES) is None
+    assert [one.measure for one in worse_than_base(poor)] == ["recall", "honesty", "invention"]
+    assert {one.against for one in worse_than_base(poor)} == {"base"}
+    assert worse_than_base(report(GOOD, WEAK)) == []
 
 
 def test_a_version_that_knows_what_was_taken_back_is_replaced_by_any() -> None:

@@ -246,7 +246,7 @@ def test_a_need_is_enriched_by_a_quotation_and_an_experts_answer_is_held_against
 def test_negatives_are_a_share_of_the_others_and_those_near_a_memory_are_shown_first(life: Life) -> None:
     others = drafts(MemoryQA(life.memories, {}, life.phrasing, COUNTS))
     counts = replace(COUNTS, refusal_share=0.5, grounded_refusal_share=0.5)
-    found = drafts(NegativeSampling(life.phrasing, ("Who was the midwife?",), counts, others))
+    found = drafts(NegativeSampling(life.phrasing, ("Who was the midwife?",), counts, others, held_out=HeldOut([])))
     shown = sum(draft.is_shown for draft in others)
     assert sum(draft.is_shown for draft in found) == shown // 2
     assert len(found) == shown // 2 + (len(others) - shown) // 2

@@ -48,7 +48,7 @@ def model(tmp_path: Path) -> Model:
 
 def kept(told: Sequence[Answered]) -> Report:
     results = tuple(ProbeResult(arm="base", question="", answer=one.answer, is_right=True, key=one.key) for one in told)
-    return Report(answerable=0, unanswerable=0, is_held_out=True, arms=(), results=results)
+    return Report(answerable=0, unanswerable=0, arms=(), results=results)
 
 
 def test_what_a_kept_report_answers_is_not_asked_again_and_what_is_new_is(model: Model) -> None:

@@ -218,6 +218,7 @@ def test_a_left_brain_is_asked_in_a_few_words_and_only_what_the_memory_holds_is_
     assert teacher.find_entities(note, "en") == built_in.find_entities(note, "en")
     model.said = TeacherGarbled(reason="a reply that was cut off")
     assert write_notes(MEMORIES, teacher=teacher).items[0] == built_in.write_note(MEMORIES.items[0])
+    assert teacher.missed == len(MEMORIES.items)
 
 
 def test_the_log_of_a_call_holds_what_was_told_the_context_and_what_the_teacher_said() -> None:

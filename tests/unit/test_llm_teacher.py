@@ -112,8 +112,9 @@ def test_a_sentence_with_an_invented_name_or_year_is_not_kept(invented: str) -> 
 @pytest.mark.parametrize("error", [TeacherRefused(purpose="note"), TeacherGarbled(reason="an empty reply")])
 def test_a_note_that_the_model_cannot_write_is_written_by_the_built_in_teacher(error: Exception) -> None:
     model = Model(lambda task: error if "Kittiwake" in task.messages[-1].content else NOTE | {"title": "A song"})
-    notes = write_notes(memories(BOAT, "We sang a song."), teacher=teacher(model)).items
-    assert [note.teacher for note in notes] == ["builtin/1", "here/teacher"]
+    asked = teacher(model)
+    notes = write_notes(memories(BOAT, "We sang a song."), teacher=asked).items
+    assert [note.teacher for note in notes] == ["builtin/1", "here/teacher"] and asked.missed == 1
     assert notes[0] == BuiltinTeacher(FINDER).write_note(memories(BOAT).items[0])
 
 

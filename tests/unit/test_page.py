@@ -75,6 +75,11 @@ def test_no_english_word_stands_in_the_scripts_outside_the_words() -> None:
     assert not re.search(r"text: \"[A-Za-z]|textContent = \"\w", CODE)
 
 
+def test_the_page_says_what_a_publication_tells_besides() -> None:
+    for fact, sentence in {"worse_than_base": "poorer", "split_off": "heldback", "regressed": "regressed"}.items():
+        assert re.search(rf"told\.{fact} \?[^;]*words\(\)\.{sentence}", CODE)
+
+
 def test_a_persons_words_are_never_markup() -> None:
     assert "innerHTML" not in CODE and "insertAdjacentHTML" not in CODE
 

@@ -1,6 +1,7 @@
 """Publication: until the engine has answered with the new model, the version before goes on answering."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from config.settings import ROOT
 from kernel.adapter import Adapter, Gguf, Storage
 from kernel.errors import EngineNotConfigured, EngineUnavailable, HeirloomError
 from kernel.evaluation import ARMS, ArmScore, ProbeResult, Report
-from kernel.ids import ElderId, JobId, TenantId
+from kernel.ids import ElderId, JobId, MemoryId, TenantId
 from kernel.job import Fact
 from kernel.memory import Answer, collect_memories
 from kernel.ports import ChatOptions
@@ -74,16 +75,26 @@ class Shelf:
         key: str,
         *,
         recall: float = 0.9,
+        base: float | None = None,
+        is_familys: bool = True,
         again: tuple[bool, ...] = (),
         kept: int = 1,
         storage: Storage = "merged",
         ability: float | None = None,
     ) -> Publication:
         self.facts.clear()
-        arms = tuple(ArmScore(arm=arm, recall=recall, honesty=0.0, ability=ability) for arm in ARMS)
+        recalls = {"base+retrieval": recall if base is None else base}
+        arms = tuple(ArmScore(arm=arm, recall=recalls.get(arm, recall), honesty=None, ability=ability) for arm in ARMS)
         return publish(
             Gguf(base="b", quantisation="q8_0", same_answers=8, asked=8, storage=storage, folder=self._folder),
-            Report(answerable=100, unanswerable=0, is_held_out=True, arms=arms, results=(), regressions=_asked(again)),
+            Report(
+                answerable=100,
+                unanswerable=0,
+                is_familys=is_familys,
+                arms=arms,
+                results=(),
+                regressions=_asked(again),
+            ),
             MEMORIES,
             Adapter(base="b", method="dpo", steps=1, loss=0.0, folder=self._folder / "adapter"),
             tenant=US,
@@ -147,6 +158,29 @@ def test_a_worse_version_is_not_published_and_says_where_it_is_worse(shelf: Shel
     assert shelf.numbers() == [1] and len(shelf.engine.held) == 1
     assert is_published(kept, tenant=US, elder=ELDER, versions=shelf.versions, engine=shelf.engine)  # type: ignore[arg-type]
     assert shelf.publish("c").number == 2
+
+
+def test_a_first_version_that_is_worse_than_the_base_is_published_and_says_so(shelf: Shelf) -> None:
+    made = shelf.publish("a", recall=0.5, base=0.9)
+    assert (made.number, made.shortfall, shelf.versions.active(US, ELDER).number) == (1, None, 1)
+    assert (shelf.facts["worse_than_base"], shelf.facts["got"], shelf.facts["wanted"]) == ("recall", 0.5, 0.8)
+    shelf.publish("b", recall=0.9, base=0.5)
+    assert "worse_than_base" not in shelf.facts
+
+
+def test_what_takes_the_place_of_a_version_that_knows_too_much_says_so_too(shelf: Shelf) -> None:
+    shelf.publish("a")
+    [known] = shelf.versions.of_elder(US, ELDER)
+    shelf.versions.add(US, replace(known, memory_ids=(MemoryId("m_gone"),)))
+    assert shelf.publish("b", recall=0.5, base=0.9).number == 2
+    assert shelf.facts["worse_than_base"] == "recall"
+
+
+def test_that_the_questions_were_split_off_is_said(shelf: Shelf) -> None:
+    shelf.publish("a", is_familys=False)
+    assert shelf.facts["split_off"] == 100
+    shelf.publish("b")
+    assert "split_off" not in shelf.facts
 
 
 def test_what_was_praised_and_is_wrong_now_is_reported_and_decides_nothing(shelf: Shelf) -> None:

@@ -48,6 +48,7 @@ class House:
         self.ran: list[str] = []
         self.work: dict[str, Callable[..., Any]] = {}
         self.answers, self.is_published = "hello", True
+        self.teacher = SimpleNamespace(missed=0)
 
     def runner(self) -> Runner:
         return Runner(
@@ -79,7 +80,8 @@ class House:
 
     def desk(self, job: Job, report: Any, pause: Any) -> Any:
         recipe = SimpleNamespace(base=SimpleNamespace(parameters=1))
-        return _Desk(answers=self.answers, recipe=recipe, report=report, key="", folder=Path(), scratch=Path())
+        told = {"answers": self.answers, "recipe": recipe, "report": report, "teacher": self.teacher}
+        return _Desk(key="", folder=Path(), scratch=Path(), **told)
 
     def prepare(self, stage: Stage, desk: Any) -> None:
         return None
@@ -136,6 +138,7 @@ class _Desk:
     key: str
     folder: Path
     scratch: Path
+    teacher: Any
     earlier: Callable[[], Sequence[Any]] = tuple
 
 
@@ -192,6 +195,25 @@ def test_a_stage_finds_what_it_made_before_unless_it_is_forced(house: House) -> 
     house.start(force=True)
     house.run()
     assert found == [[], [Text("HELLO")], []]
+
+
+def test_what_the_teacher_could_not_do_is_asked_of_it_again_by_the_next_job_until_it_does_it(house: House) -> None:
+    def shout(desk: Any, read: Text) -> Text:
+        house.teacher.missed += house.teacher.is_garbling
+        return Text("hello" if house.teacher.is_garbling else "HELLO")
+
+    house.work["shout"] = shout
+    states = []
+    for house.teacher.is_garbling in (True, True, False, False):
+        house.start()
+        house.run()
+        states.append(house.states())
+    assert states == [
+        ["done", "done", "done"],
+        ["skipped", "done", "skipped"],  # the same words again: nothing after it is made anew
+        ["skipped", "done", "done"],
+        ["skipped", "skipped", "skipped"],
+    ]
 
 
 def test_a_publication_that_no_longer_holds_is_made_again(house: House) -> None:
