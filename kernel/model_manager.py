@@ -13,8 +13,7 @@ from typing import Protocol
 
 from kernel.errors import EngineUnavailable, JobRunning, ModelNotFound, VersionNotFound
 from kernel.ids import ElderId, TenantId
-from kernel.ports import ChatOptions, Engine, Jobs, Versions
-from kernel.sample import Message
+from kernel.ports import Engine, Jobs, Versions
 from kernel.version import ModelVersion
 
 
@@ -50,10 +49,6 @@ class ModelManager:
         if version := next(found, None):
             return version
         raise VersionNotFound(elder=elder, version=number)
-
-    def answer(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> str:
-        """What a version says, in use or not."""
-        return "".join(self.engine.chat(version, messages, options)).strip()
 
     def activate(self, tenant: TenantId, elder: ElderId, number: int) -> ModelVersion:
         """The version that the family talks with from here on.

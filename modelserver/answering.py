@@ -4,6 +4,7 @@ Every route that chats prepares, begins and closes in the same way; only the fra
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -133,6 +134,12 @@ async def spoken(services: Services, tenant: TenantId, answering: Answering) -> 
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(stop)
+
+
+async def whole(services: Services, tenant: TenantId, answering: Answering) -> str:
+    """All of it, for a reader who waits for the end: see `while_listened`."""
+    async with aclosing(spoken(services, tenant, answering)) as pieces:
+        return "".join([piece async for piece in pieces]).strip()
 
 
 def begin(services: Services, answering: Answering) -> None:
