@@ -76,6 +76,7 @@ class Answering:
     piece: str | None = None  #: the next; None at the end
     pieces: Iterator[str] = field(default_factory=lambda: iter(()))
     ending: Ending | None = None  #: known after the last piece, where the engine says it
+    is_left: bool = False  #: nobody waits for it any more
 
 
 def prepare(services: Services, tenant: TenantId, said: ChatIn) -> Asked:
@@ -123,6 +124,7 @@ async def spoken(services: Services, tenant: TenantId, answering: Answering) -> 
     """
 
     def stop() -> None:
+        answering.is_left = True
         close(answering.pieces)
 
     try:
@@ -152,7 +154,7 @@ def begin(services: Services, answering: Answering) -> None:
         return
     while True:
         asked = answering.asked
-        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+        _generate(services, answering, asked)
         try:
             advance(answering)
             answering.piece = (asked.opening + (answering.piece or "")) or None
@@ -172,16 +174,22 @@ def begin(services: Services, answering: Answering) -> None:
 def _recalled(services: Services, answering: Answering, doubt: Doubt) -> Asked:
     """The model is asked alone, and what it begins to say decides what is shown. See kernel.recollection."""
     asked = replace(answering.asked, doubt=None)
-    alone = replace(asked, memories=[], history=[])
-    options = ChatOptions(temperature=0.0, max_tokens=SAID)
+    alone = replace(asked, memories=[], history=[], options=ChatOptions(temperature=0.0, max_tokens=SAID))
     try:
-        answering.pieces = services.engine.chat(asked.version, alone.messages, options)
+        _generate(services, answering, alone)
         after_all = settled(doubt.found, "".join(answering.pieces), doubt.memories)
     except (ContextTooLong, EngineUnavailable):
         return asked  # to be answered, or refused, in the usual way
     if after_all is None:
         return replace(asked, memories=[], refusal=asked.words.refusals[0])
     return replace(asked, memories=list(after_all.memories), opening=_opening(asked.version, after_all))
+
+
+def _generate(services: Services, answering: Answering, asked: Asked) -> None:
+    """A reader leaves once, perhaps between two generations: the second is then closed before it begins."""
+    answering.pieces = services.engine.chat(asked.version, asked.messages, asked.options)
+    if answering.is_left:
+        close(answering.pieces)
 
 
 def advance(answering: Answering) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from adapters.ollama import OllamaEngine
 from kernel.errors import EngineUnavailable
+from kernel.ids import ElderId
 from kernel.ports import ChatOptions
 from modelserver.interruption import interruptibly
 from tests.engine_fixtures import a_version, ask, header_only
@@ -90,8 +92,9 @@ class Silent:
         return self
 
     def __next__(self) -> str:
-        self.begun.set()
-        self.closed.wait(10)
+        if not self.closed.is_set():
+            self.begun.set()
+            self.closed.wait(10)
         raise StopIteration
 
     def close(self) -> None:
@@ -123,6 +126,32 @@ def test_who_hangs_up_before_the_first_word_frees_their_place_within_a_second(
     left = anyio.run(_speak, house, path, body, hang_up)
     assert time.monotonic() - left < 1
     assert engine.begun.is_set() and engine.closed.is_set() and _places_taken(house) == (0, 0)
+
+
+@pytest.mark.parametrize(("path", "body"), [PLAIN[0], STREAMED[0]])
+def test_who_hangs_up_while_the_model_is_asked_alone_has_no_second_answer_begun(
+    house: House, path: str, body: dict[str, Any]
+) -> None:
+    house.elder()
+    ids = tuple(memory.id for memory in house.services.retrievers.of(house.tenant, ElderId(ELDER)).memories)
+    recalling = replace(house.publish(), number=2, recalls_first=True, memory_ids=ids)
+    house.services.versions.add(house.tenant, recalling)
+    answers: list[Silent] = []
+
+    def chat(*_: object) -> Silent:
+        answers.append(Silent())
+        return answers[-1]
+
+    object.__setattr__(house.engine, "chat", chat)
+
+    async def hang_up() -> float:
+        while not (answers and answers[0].begun.is_set()):
+            await anyio.sleep(0.01)
+        return time.monotonic()
+
+    left = anyio.run(_speak, house, path, body | {"message": "您去过月亮上吗"}, hang_up)
+    assert time.monotonic() - left < 1
+    assert answers[0].closed.is_set() and not any(one.begun.is_set() for one in answers[1:])
 
 
 @pytest.mark.parametrize(("path", "body"), PLAIN + STREAMED)
