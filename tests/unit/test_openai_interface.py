@@ -152,6 +152,20 @@ async def test_a_version_is_talked_with_by_its_tag_while_another_is_in_use(house
     assert error.code == "no_such_model"
 
 
+async def test_a_retired_version_is_offered_no_more_and_answers_no_more(house: House, client: AsyncOpenAI) -> None:
+    house.elder()
+    first = house.publish()
+    house.services.versions.add(house.tenant, replace(first, number=2, is_active=False))
+    house.services.versions.retire(house.tenant, ElderId(ELDER), 2)  # and the engine has not let it go yet
+    assert [model.id async for model in client.models.list()] == [ELDER, first.tag]
+    retired = f"{first.name}:v2"
+    error = await _refused(client.models.retrieve(retired), openai.NotFoundError)
+    assert error.code == "no_such_model"
+    asked = client.chat.completions.create(model=retired, messages=[{"role": "user", "content": "q"}])
+    assert (await _refused(asked, openai.NotFoundError)).code == "no_such_model"
+    assert house.engine.asked == []
+
+
 # ---- chat -----------------------------------------------------------------------------------------------
 
 
