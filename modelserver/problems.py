@@ -58,6 +58,8 @@ def handle_problems(app: FastAPI) -> None:
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404:
             return answer_to(request, NotFound())
+        if isinstance(error.__cause__, (ValueError, RecursionError)):  # of reading the body: FastAPI knows no kinds
+            return answer_to(request, BadInput(reason="The body cannot be read: send JSON, encoded as UTF-8."))
         said = _http_in_chinese(error.status_code) if language_of(request) == "zh" else str(error.detail)
         body: dict[str, object] = {"error": {"code": "http_error", "message": said, "details": {}}}
         if _is_openai(request):
