@@ -309,7 +309,7 @@ def test_who_goes_away_while_their_prompt_is_read_frees_the_seat_after_the_batch
             return int(decode(context, batch))
 
         monkeypatch.setattr(library(), "llama_decode", slow)
-        gone = house.engine.chat(version(0), ask("Who are you, and where were you born? " * 6), LONG)
+        gone = house.engine.chat(version(0), ask("Who are you, and where were you born? " * 30), LONG)
         waiting, pieces = _taking(gone)
         assert reading.wait(5)
         gone.close()
