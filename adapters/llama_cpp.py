@@ -7,7 +7,8 @@ A version is a file or two, so any number of processes may share the folder; reg
     <folder>/<name>/v<number>.base.gguf    a link to the weights that it was checked on: one file for all elders, and
                                            the same one until the version goes, whatever becomes of the base model
 
-What a reader would get wrong: an answer that is not wanted to its end must be closed, or its seat stays taken.
+What a reader would get wrong: an answer that is not wanted to its end must be closed, or its seat stays taken. Who
+waits for a piece of it may do so in another thread, in line or while the prompt is read, and must then be told.
 """
 
 import ctypes
@@ -20,8 +21,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
+from adapters.context import Left
 from adapters.gguf_file import is_adapter, read_gguf
 from adapters.local_model import library
 from adapters.voices import Source, Voices
@@ -98,22 +100,28 @@ class LlamaCppEngine:
         source = self._source(version)
         return source.weights.is_file() and (source.adapter is None or source.adapter.is_file())
 
-    def chat(
-        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions
-    ) -> Generator[str, None, Ending | None]:
+    def chat(self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions) -> "Answer":
         """Nothing is loaded or raised before the first piece is asked for. Raises ContextTooLong."""
+        left = threading.Event()
+        return Answer(self._pieces(version, messages, options, left.is_set), left, wake=self.voices.wake)
+
+    def _pieces(
+        self, version: ModelVersion, messages: Sequence[Message], options: ChatOptions, is_left: Callable[[], bool]
+    ) -> Generator[str, None, Ending | None]:
         if not self.has(version):
             raise self._gone(version)
         try:
             with (
-                self.voices.turn(version.tag, self._source(version)) as turn,
-                closing(turn.context.answer(messages, voice=turn.voice, options=options)) as pieces,
+                self.voices.turn(version.tag, self._source(version), is_left=is_left) as turn,
+                closing(turn.context.answer(messages, voice=turn.voice, options=options, is_left=is_left)) as pieces,
             ):
                 for piece in pieces:
                     if turn.is_broken_off:
                         raise self._gone(version)
                     yield piece
                 return turn.context.ending
+        except Left:
+            return None
         except (FileNotFoundError, StageFailed) as error:
             raise self._gone(version) from error
 
@@ -167,6 +175,39 @@ class LlamaCppEngine:
 
     def _unavailable(self, reason: str) -> EngineUnavailable:
         return EngineUnavailable(engine=self.name, reason=reason)
+
+
+class Answer:
+    """An answer under way: its pieces, then, as a generator returns it, how it ended.
+
+    `close` may come from any thread, at any time, more than once.
+    """
+
+    def __init__(
+        self, pieces: Generator[str, None, Ending | None], left: threading.Event, *, wake: Callable[[], None]
+    ) -> None:
+        self._pieces, self._left, self._wake = pieces, left, wake
+        self._turn = threading.Lock()  #: held by who computes a piece
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            with self._turn:
+                return next(self._pieces)
+        finally:
+            if self._left.is_set():
+                self.close()
+
+    def close(self) -> None:
+        self._left.set()
+        self._wake()
+        if self._turn.acquire(blocking=False):  # else who computes a piece closes it, being woken
+            try:
+                self._pieces.close()
+            finally:
+                self._turn.release()
 
 
 def quantise(src: Path, dst: Path, kind: Literal["f16", "q8_0", "q4_k_m"], *, threads: int = 0) -> None:

@@ -15,13 +15,13 @@ has it set.
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from adapters.context import Context, Voice, context_bytes
+from adapters.context import Context, Left, Voice, context_bytes
 from adapters.gguf_file import read_gguf
 from adapters.local_model import LocalModel
 from kernel.errors import EngineUnavailable
@@ -125,14 +125,20 @@ class Voices:
             return self._used()
 
     @contextmanager
-    def turn(self, tag: str, source: Source) -> Iterator[Turn]:
-        """A seat for the voice, loaded if it was not. Raises EngineUnavailable, FileNotFoundError."""
-        turn = self._wait_for_turn(tag, source)
+    def turn(self, tag: str, source: Source, *, is_left: Callable[[], bool]) -> Iterator[Turn]:
+        """A seat for the voice, loaded if it was not. Raises EngineUnavailable, FileNotFoundError; Left when who waits
+        `is_left`, which is looked at when something changes: see `wake`."""
+        turn = self._wait_for_turn(tag, source, is_left)
         try:
             self._load(turn, source)
             yield turn
         finally:
             self._give_back(tag, turn)
+
+    def wake(self) -> None:
+        """Those who wait look whether they are still waited for."""
+        with self._changed:
+            self._changed.notify_all()
 
     def forget(self, tag: str, *, at_once: bool) -> None:
         """Out of memory, when the answers that it is giving have ended or, `at_once`, been broken off."""
@@ -149,7 +155,7 @@ class Voices:
 
     # ---- waiting ----------------------------------------------------------------------------------------
 
-    def _wait_for_turn(self, tag: str, source: Source) -> Turn:
+    def _wait_for_turn(self, tag: str, source: Source, is_left: Callable[[], bool]) -> Turn:
         stat = source.weights.stat()
         mark, me, turn = (stat.st_dev, stat.st_ino), object(), None
         seat_bytes = _seat_bytes(source.weights, mark, self._context_tokens)
@@ -158,6 +164,8 @@ class Voices:
 
         def is_my_turn() -> bool:
             nonlocal turn
+            if is_left():
+                raise Left
             if self._lines[mark][0] is me:
                 turn = self._claim(tag, mark, fresh, lora)
             return turn is not None

@@ -473,7 +473,7 @@ class Engine(Protocol):
     ) -> Generator[str, None, Ending | None]:
         """The answer in pieces as they come, and then how it ended, where the engine says so.
 
-        Closing it stops the generation.
+        Closing it, from any thread and also before the first piece, stops the generation.
         """
 
     def activate(self, version: ModelVersion) -> None:

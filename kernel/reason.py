@@ -51,6 +51,7 @@ _CHINESE = {
     "storage of {key} must be one of: {known}.": "{key} 的 storage 只能是：{known}。",
     "{name} is read nowhere. Sections that can be: {known}.": "{name} 不会被读取。可以设置的部分：{known}。",
     "{name} names no key of training_config.yaml.": "{name} 不对应 training_config.yaml 里的任何一项。",
+    "The body cannot be read: send JSON, encoded as UTF-8.": "无法读取提交的内容：请发送 UTF-8 编码的 JSON。",
     "The request": "这次提交的内容",
     "The answer": "回答",
     "The answer on line {line}": "第 {line} 行的回答",

@@ -4,6 +4,7 @@ Every route that chats prepares, begins and closes in the same way; only the fra
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -77,6 +78,7 @@ class Answering:
     piece: str | None = None  #: the next; None at the end
     pieces: Iterator[str] = field(default_factory=lambda: iter(()))
     ending: Ending | None = None  #: known after the last piece, where the engine says it
+    is_left: bool = False  #: nobody waits for it any more
 
 
 def prepare(services: Services, tenant: TenantId, said: ChatIn, *, version: ModelVersion | None = None) -> Asked:
@@ -136,23 +138,35 @@ def _is_doubted(version: ModelVersion, found: Found | None) -> bool:
     return {memory.id for memory in found.memories} <= set(version.memory_ids)
 
 
-async def spoken(services: Services, tenant: TenantId, answering: Answering) -> AsyncGenerator[str]:
+async def spoken(
+    services: Services, tenant: TenantId, answering: Answering, *, is_pinned: bool = False
+) -> AsyncGenerator[str]:
     """The pieces, each computed in a thread. However it ends, the engine's iterator is closed: nothing is generated
     for a reader who has gone. To be closed by the task that reads it, as the turnstile's place is that task's.
+
+    `is_pinned`: by this version, and no other in its place.
     """
+    begins = begin_with if is_pinned else begin
 
     def stop() -> None:
+        answering.is_left = True
         close(answering.pieces)
 
     try:
         async with services.turnstile.passed(tenant):
-            await interruptibly(lambda: begin(services, answering), interrupt=stop)
+            await interruptibly(lambda: begins(services, answering), interrupt=stop)
             while answering.piece is not None:
                 yield answering.piece
                 await interruptibly(lambda: advance(answering), interrupt=stop)
     finally:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(stop)
+
+
+async def whole(pieces: AsyncGenerator[str]) -> str:
+    """All of what is spoken, for a reader who waits for the end: see `while_listened`."""
+    async with aclosing(pieces):
+        return "".join([piece async for piece in pieces]).strip()
 
 
 def begin(services: Services, answering: Answering) -> None:
@@ -177,7 +191,7 @@ def begin_with(services: Services, answering: Answering) -> None:
         return
     while True:
         asked = answering.asked
-        answering.pieces = services.engine.chat(asked.version, asked.messages, asked.question.options)
+        _generate(services, answering, asked, asked.question.options)
         try:
             advance(answering)
             answering.piece = (asked.opening + (answering.piece or "")) or None
@@ -193,9 +207,8 @@ def _recalled(services: Services, answering: Answering, doubt: Found) -> Asked:
     """The model is asked alone, and what it begins to say decides what is shown. See kernel.recollection."""
     asked = replace(answering.asked, doubt=None)
     alone = replace(asked, memories=(), history=())
-    options = ChatOptions(temperature=0.0, max_tokens=SAID)
     try:
-        answering.pieces = services.engine.chat(asked.version, alone.messages, options)
+        _generate(services, answering, alone, ChatOptions(temperature=0.0, max_tokens=SAID))
         after_all = settled(doubt, "".join(answering.pieces), asked.question.told)
     except (ContextTooLong, EngineUnavailable):
         return asked  # to be answered, or refused, in the usual way
@@ -204,17 +217,11 @@ def _recalled(services: Services, answering: Answering, doubt: Found) -> Asked:
     return replace(asked, memories=after_all.memories, opening=_opening(asked.version, after_all))
 
 
-def answer_of(services: Services, asked: Asked) -> str:
-    """The whole answer, by this version and no other."""
-    answering, said = Answering(asked), list[str]()
-    try:
-        begin_with(services, answering)
-        while answering.piece is not None:
-            said.append(answering.piece)
-            advance(answering)
-    finally:
+def _generate(services: Services, answering: Answering, asked: Asked, options: ChatOptions) -> None:
+    """A reader leaves once, perhaps between two generations: the second is then closed before it begins."""
+    answering.pieces = services.engine.chat(asked.version, asked.messages, options)
+    if answering.is_left:
         close(answering.pieces)
-    return "".join(said).strip()
 
 
 def advance(answering: Answering) -> None:

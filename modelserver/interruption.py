@@ -1,16 +1,43 @@
 """Interruption: a reader goes away while a thread waits for the next piece of their answer.
 
 A thread cannot be cancelled, and before the first piece it may wait for minutes. So whoever waits for the thread
-hears the cancel, closes what the thread waits for, which wakes it, and only then goes.
+hears the cancel, closes what the thread waits for, which wakes it, and only then goes. A reader of a stream is
+listened for by Starlette; one of an answer that comes whole, here.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
 import anyio
+from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 T = TypeVar("T")
+
+
+async def while_listened(request: Request, answer: Awaitable[T]) -> T:
+    """What `answer` gives, which is cancelled when its reader hangs up. Raises ClientDisconnect then."""
+    outcome: list[T] = []
+    errors: list[Exception] = []
+
+    async def listen() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen)
+        try:
+            outcome.append(await answer)
+        except Exception as error:  # a task group would wrap it
+            errors.append(error)
+        group.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    if not outcome:
+        raise ClientDisconnect
+    return outcome[0]
 
 
 async def interruptibly(work: Callable[[], T], *, interrupt: Callable[[], None]) -> T:

@@ -8,12 +8,13 @@ In Chinese when the Accept-Language header prefers it, in English otherwise. Und
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel.errors import BadInput, HeirloomError, NotFound, TooLarge
-from modelserver.openai.problem import PREFIX, openai_body, openai_problem
+from modelserver.openai.problem import CLIENT_GONE, PREFIX, openai_body, openai_problem
 from modelserver.validation import fault, place
 
 log = structlog.get_logger(__name__)
@@ -57,11 +58,17 @@ def handle_problems(app: FastAPI) -> None:
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404:
             return answer_to(request, NotFound())
+        if isinstance(error.__cause__, (ValueError, RecursionError)):  # of reading the body: FastAPI knows no kinds
+            return answer_to(request, BadInput(reason="The body cannot be read: send JSON, encoded as UTF-8."))
         said = _http_in_chinese(error.status_code) if language_of(request) == "zh" else str(error.detail)
         body: dict[str, object] = {"error": {"code": "http_error", "message": said, "details": {}}}
         if _is_openai(request):
             body = openai_body(error.status_code, said, code="http_error")
         return JSONResponse(body, error.status_code, headers=error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    def client_gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_GONE)
 
     @app.exception_handler(Exception)
     def broke(request: Request, error: Exception) -> JSONResponse:

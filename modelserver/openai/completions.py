@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from kernel.errors import BadInput, HeirloomError, Unsupported
 from kernel.ids import TenantId
 from kernel.stop import StopSequences
-from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
+from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken, whole
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream, one_line
+from modelserver.interruption import while_listened
 from modelserver.openai.models import find_model
-from modelserver.openai.problem import CLIENT_GONE, openai_error
+from modelserver.openai.problem import openai_error
 from modelserver.openai.schemas import AnswerMessage, Choice, Completion, CompletionMessage, NewCompletion
 from modelserver.problems import language_of
 from modelserver.schemas.chat import ChatIn, Turn
@@ -59,22 +60,19 @@ async def create_completion(
 ) -> Completion | Response:
     """`model`: from GET /v1/models. Ours: `"retrieval": false` answers without looking up memories; the answer, and the
     first chunk of a stream, carry `memory_ids`, `memories` and `generated_by_ai`. At most 2048 tokens an answer."""
-    async with services.turnstile.passed(tenant):
-        asked = await run_in_threadpool(_asked, services, tenant, wanted)
-    answering = Answering(asked)
+    answering = Answering(await while_listened(request, _ready(services, tenant, wanted)))
     response.headers.update(BY_AI)
+    pieces = _pieces(services, tenant, answering, _stop(wanted))
     if wanted.stream:
         is_counted = bool(wanted.stream_options and wanted.stream_options.include_usage)
-        pieces = _pieces(services, tenant, answering, _stop(wanted))
         frames = _frames(services, pieces, answering, language_of(request), is_counted=is_counted)
         return EventStream(frames, headers=BY_AI)
-    said = []
-    async with aclosing(_pieces(services, tenant, answering, _stop(wanted))) as pieces:
-        async for piece in pieces:
-            said.append(piece)
-            if await request.is_disconnected():
-                return Response(status_code=CLIENT_GONE)
-    return _completion(services, answering, "".join(said).strip())
+    return _completion(services, answering, await while_listened(request, whole(pieces)))
+
+
+async def _ready(services: Services, tenant: TenantId, wanted: NewCompletion) -> Asked:
+    async with services.turnstile.passed(tenant):
+        return await run_in_threadpool(_asked, services, tenant, wanted)
 
 
 def _asked(services: Services, tenant: TenantId, wanted: NewCompletion) -> Asked:

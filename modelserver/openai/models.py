@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/models", tags=["openai"])
 def list_models(services: Provided, tenant: Family) -> Page[ModelObject]:
     """An elder's id stands for the version in use, whichever that will be; a tag for one, as long as it is kept."""
     names = {elder.id: elder.name for elder in services.elders.all(tenant)}
-    known = [version for version in services.versions.all(tenant) if version.elder in names]
+    known = [one for one in services.versions.all(tenant) if one.elder in names and not one.is_retired]
     in_use = [_out(version.elder, version, names[version.elder]) for version in known if version.is_active]
     return Page(data=in_use + [_out(version.tag, version, names[version.elder]) for version in known])
 
@@ -32,7 +32,7 @@ def find_model(services: Services, tenant: TenantId, model: str) -> ModelVersion
     elder = _elder_of(services, tenant, model)
     if ":" not in model:
         return services.versions.active(tenant, elder)
-    for version in services.versions.of_elder(tenant, elder):
+    for version in services.models.details(tenant, elder):
         if version.tag == model:
             return version
     raise NoSuchModel(model=model)

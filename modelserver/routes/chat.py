@@ -13,9 +13,10 @@ from kernel.conversation import Turn
 from kernel.errors import HeirloomError, StoreUnavailable
 from kernel.evidence import evidence_of
 from kernel.ids import TenantId
-from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken
+from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken, whole
 from modelserver.auth import Family, Provided
 from modelserver.event_stream import EventStream, one_line
+from modelserver.interruption import while_listened
 from modelserver.problems import language_of
 from modelserver.schemas.body import MemoryOut
 from modelserver.schemas.chat import ChatIn, ChatOut, EvidenceOut
@@ -43,23 +44,26 @@ async def chat(
     With `member` a new conversation is kept, with `conversation_id` one goes on; `done` names it.
     """
     response.headers.update(BY_AI)
-    async with services.turnstile.passed(tenant):
-        ready = await run_in_threadpool(_ready, services, tenant, said)
+    ready = await while_listened(request, _ready(services, tenant, said))
     if not said.stream:
-        return await _answer(services, tenant, ready)
+        return await while_listened(request, _answer(services, tenant, ready))
     return EventStream(_stream(services, tenant, ready, language_of(request)), headers=BY_AI)
 
 
-def _ready(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
+async def _ready(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
+    async with services.turnstile.passed(tenant):
+        return await run_in_threadpool(_opened, services, tenant, said)
+
+
+def _opened(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
     thread, said = open_thread(services, tenant, said)
     return _Chat(asked=prepare(services, tenant, said), thread=thread)
 
 
 async def _answer(services: Services, tenant: TenantId, ready: _Chat) -> ChatOut:
     answering = Answering(ready.asked)
-    async with aclosing(spoken(services, tenant, answering)) as pieces:
-        text = "".join([piece async for piece in pieces])
-    return await run_in_threadpool(_said, services, ready.thread, answering.asked, text.strip())
+    text = await whole(spoken(services, tenant, answering))
+    return await run_in_threadpool(_said, services, ready.thread, answering.asked, text)
 
 
 def _said(services: Services, thread: Thread | None, asked: Asked, text: str) -> ChatOut:

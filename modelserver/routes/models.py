@@ -2,15 +2,16 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from kernel.ids import TenantId, elder_id
 from kernel.jsonl_builder import JSONLBuilder
 from kernel.version import ModelVersion
-from modelserver.answering import answer_of, prepare
+from modelserver.answering import Answering, Asked, prepare, spoken, whole
 from modelserver.auth import Family, Provided
+from modelserver.interruption import while_listened
 from modelserver.schemas.chat import ChatIn
 from modelserver.schemas.models import (
     ArmOut,
@@ -55,10 +56,11 @@ def compare_versions(elder: str, a: int, b: int, services: Provided, tenant: Fam
 
 
 @router.post("/models/{elder}/compare")
-async def compare_answers(elder: str, body: CompareIn, services: Provided, tenant: Family) -> ComparedOut:
+async def compare_answers(
+    request: Request, elder: str, body: CompareIn, services: Provided, tenant: Family
+) -> ComparedOut:
     """The same with both versions' answers to a question, which is in the body: addresses end in logs."""
-    async with services.turnstile.passed(tenant):
-        return await run_in_threadpool(_asked_both, services, tenant, elder, body)
+    return await while_listened(request, _asked_both(services, tenant, elder, body))
 
 
 @router.post("/models/{elder}/activate")
@@ -102,12 +104,18 @@ def export_jsonl(elder: str, services: Provided, tenant: Family) -> Response:
     )
 
 
-def _asked_both(services: Services, tenant: TenantId, elder: str, body: CompareIn) -> ComparedOut:
+async def _asked_both(services: Services, tenant: TenantId, elder: str, body: CompareIn) -> ComparedOut:
     """Each as chat asks it: with the memories that the question finds, and at temperature 0."""
+    async with services.turnstile.passed(tenant):
+        pair = await run_in_threadpool(_pair, services, tenant, elder, body)
+    answers = [await whole(spoken(services, tenant, Answering(asked), is_pinned=True)) for asked in pair]
+    return _compared(*(asked.version for asked in pair)).model_copy(update={"answers": answers})
+
+
+def _pair(services: Services, tenant: TenantId, elder: str, body: CompareIn) -> list[Asked]:
     known, said = services.elders.get(tenant, elder_id(elder)), ChatIn(elder_id=elder, message=body.question)
-    pair = [services.models.version(tenant, known.id, number) for number in (body.a, body.b)]
-    answers = [answer_of(services, prepare(services, tenant, said, version=version)) for version in pair]
-    return _compared(*pair).model_copy(update={"answers": answers})
+    versions = [services.models.version(tenant, known.id, number) for number in (body.a, body.b)]
+    return [prepare(services, tenant, said, version=version) for version in versions]
 
 
 def _compared(a: ModelVersion, b: ModelVersion) -> ComparedOut:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters import llama_cpp
 from adapters.context import Context
 from adapters.llama_cpp import LlamaCppEngine
+from adapters.local_model import library
 from kernel.errors import ContextTooLong, EngineUnavailable, StageFailed
 from kernel.ports import ChatOptions
 from kernel.sample import Message
@@ -267,10 +269,64 @@ def test_an_answer_that_ends_early_leaves_its_seat_free_within_a_second(files: P
                 next(gone)
         elif left == "closed":
             next(gone)
-            gone.close()  # type: ignore[attr-defined]
+            gone.close()
 
         assert house.ask(1) == {WORDS[1][1]}
         assert not any(seat.is_taken for base in house.engine.voices._bases.values() for seat in base.seats)
+
+
+def test_who_goes_away_in_line_is_in_line_no_more(files: Path, tmp_path: Path) -> None:
+    house = House(files, tmp_path, seats=1)
+    with closing(house.engine):
+        holder = house.engine.chat(version(0), ask("Go on."), LONG)
+        next(holder)
+        gone = house.engine.chat(version(1), ask("Go on."), LONG)
+        waiting, pieces = _taking(gone)
+        (mark,) = house.engine.voices._bases
+        while not house.engine.voices._lines.get(mark):
+            threading.Event().wait(0.01)
+        gone.close()
+        waiting.join(1)
+
+        assert not waiting.is_alive() and pieces == []
+        assert not house.engine.voices._lines and house.engine.voices.loaded == [version(0).tag]
+        assert set("".join(holder).split()) == {WORDS[0][1]}
+
+
+def test_who_goes_away_while_their_prompt_is_read_frees_the_seat_after_the_batch(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(files, tmp_path, seats=1, wait_seconds=1.0)
+    with closing(house.engine):
+        house.ask(0)  # loaded
+        reading, go_on, batches = threading.Event(), threading.Event(), list[int]()
+        decode = library().llama_decode
+
+        def slow(context: object, batch: Any) -> int:
+            batches.append(batch.n_tokens)
+            reading.set()
+            go_on.wait(5)
+            return int(decode(context, batch))
+
+        monkeypatch.setattr(library(), "llama_decode", slow)
+        gone = house.engine.chat(version(0), ask("Who are you, and where were you born? " * 30), LONG)
+        waiting, pieces = _taking(gone)
+        assert reading.wait(5)
+        gone.close()
+        go_on.set()
+        waiting.join(1)
+
+        assert not waiting.is_alive() and pieces == []
+        assert len(batches) == 1 and batches[0] < 100
+        assert house.ask(0) == {WORDS[0][1]}
+
+
+def _taking(answer: Iterator[str]) -> tuple[threading.Thread, list[str]]:
+    """A thread that takes the pieces."""
+    pieces: list[str] = []
+    thread = threading.Thread(target=pieces.extend, args=(answer,))
+    thread.start()
+    return thread, pieces
 
 
 def test_those_who_wait_are_served_in_the_order_they_came(files: Path, tmp_path: Path) -> None:
@@ -285,7 +341,7 @@ def test_those_who_wait_are_served_in_the_order_they_came(files: Path, tmp_path:
             waiting[-1].start()
             while len(house.engine.voices._lines.get(mark, ())) < len(waiting):
                 threading.Event().wait(0.01)
-        holder.close()  # type: ignore[attr-defined]
+        holder.close()
         for one in waiting:
             one.join()
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import openai
 import pytest
@@ -169,6 +168,20 @@ async def test_a_version_by_its_tag_is_asked_in_its_own_way_not_in_that_of_the_o
     assert said.model == pinned.tag
     assert house.engine.asked[-1][-1].role == ("assistant" if is_begun else "user")
     assert (said.choices[0].message.content or "").startswith(memory[:4]) == is_begun
+
+
+async def test_a_retired_version_is_offered_no_more_and_answers_no_more(house: House, client: AsyncOpenAI) -> None:
+    house.elder()
+    first = house.publish()
+    house.services.versions.add(house.tenant, replace(first, number=2, is_active=False))
+    house.services.versions.retire(house.tenant, ElderId(ELDER), 2)  # and the engine has not let it go yet
+    assert [model.id async for model in client.models.list()] == [ELDER, first.tag]
+    retired = f"{first.name}:v2"
+    error = await _refused(client.models.retrieve(retired), openai.NotFoundError)
+    assert error.code == "no_such_model"
+    asked = client.chat.completions.create(model=retired, messages=[{"role": "user", "content": "q"}])
+    assert (await _refused(asked, openai.NotFoundError)).code == "no_such_model"
+    assert house.engine.asked == []
 
 
 # ---- chat -----------------------------------------------------------------------------------------------
@@ -452,65 +465,6 @@ async def test_an_engine_that_breaks_in_the_middle_ends_the_stream_with_an_error
     with pytest.raises(openai.APIError) as broken:
         _ = [chunk async for chunk in stream]
     assert broken.value.code == "engine_unavailable"
-
-
-async def test_a_reader_who_stopped_reading_and_went_away_frees_the_engine_and_the_turnstile(house: House) -> None:
-    """The app is spoken to as a server does it: the second piece is never taken, then the reader is gone."""
-    house.elder()
-    house.publish()
-    closed, reached = anyio.Event(), anyio.Event()
-
-    def endless(*_: object) -> Generator[str, None, None]:
-        try:
-            while True:
-                yield "word "
-        finally:
-            anyio.from_thread.run_sync(closed.set)
-
-    object.__setattr__(house.engine, "chat", endless)
-    for path, body in (
-        ("/v1/chat/completions", {"model": ELDER, "messages": [{"role": "user", "content": "q"}], "stream": True}),
-        ("/chat", {"elder_id": ELDER, "message": "q", "stream": True}),
-    ):
-        closed, reached = anyio.Event(), anyio.Event()
-        await _speak_and_leave(house, path, body, reached)
-        with anyio.fail_after(5):
-            await closed.wait()
-        assert house.services.turnstile._of_all.borrowed_tokens == 0
-        assert house.services.turnstile._of_family[house.tenant].borrowed_tokens == 0
-
-
-async def _speak_and_leave(house: House, path: str, body: dict[str, Any], reached: anyio.Event) -> None:
-    sent = [{"type": "http.request", "body": json.dumps(body).encode()}]
-
-    async def receive() -> dict[str, Any]:
-        if sent:
-            return sent.pop()
-        await reached.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        if b"word" in message.get("body", b""):
-            reached.set()
-            await anyio.sleep_forever()
-
-    headers = [
-        (b"authorization", house.client.headers["Authorization"].encode()),
-        (b"content-type", b"application/json"),
-    ]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": headers,
-        "server": ("heirloom", 80),
-    }
-    await house.app(scope, receive, send)
 
 
 # ---- embeddings -----------------------------------------------------------------------------------------

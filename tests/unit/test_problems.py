@@ -75,6 +75,32 @@ def test_english_readers_are_told_in_english(house: House) -> None:
     assert house.client.delete("/chat").json()["error"]["message"] == "Method Not Allowed"
 
 
+@pytest.mark.parametrize(("path", "status"), [("/chat", 422), ("/v1/chat/completions", 400)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"elder_id": "e", "message": "您好"}'.encode("gbk"),
+        b'{"message": "' + b"\xff" * 3 + b'"}',
+        b"[" * 100_000,
+        b'{"message": ' + b"9" * 5000 + b"}",
+    ],
+    ids=["GBK", "no encoding at all", "nested without end", "a number without end"],
+)
+def test_a_body_that_cannot_be_read_is_bad_input_and_says_what_to_send(
+    house: House, path: str, status: int, body: bytes
+) -> None:
+    for language, told in (("en", "send JSON, encoded as UTF-8"), ("zh", "请发送 UTF-8 编码的 JSON")):
+        answer = house.client.post(path, content=body, headers=_JSON | {"Accept-Language": language})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (status, "bad_input")
+        assert told in error["message"]
+
+
+def test_a_message_of_10_mb_is_refused_in_chat_as_too_large(house: House) -> None:
+    answer = house.client.post("/chat", json=_CHAT | {"message": "x" * 10_000_000})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
 def test_every_error_is_drawn_where_it_stands_in_the_tree() -> None:
     def walk(kind: type[HeirloomError], depth: int) -> Iterator[tuple[str, int]]:
         yield kind.__name__, depth
