@@ -139,6 +139,13 @@ def _story(name: str, secret: str) -> bytes:
     return "".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in told).encode()
 
 
+#: What an evaluation that matters to nobody asks.
+_FEW_QUESTIONS = (
+    b'{"question": "Which tree did each child get?", "expects": [["pear"]]}\n'
+    b'{"question": "Did you ever keep bees?", "expects": []}\n'
+)
+
+
 def test_two_families_trained_at_once_keep_their_own_memories(quick_stack: Stack) -> None:
     """The same elder id in both: nothing but the tenant keeps them apart."""
     stories = {"Orla": "Dunmore", "Piet": "Zandvoort"}
@@ -147,6 +154,7 @@ def test_two_families_trained_at_once_keep_their_own_memories(quick_stack: Stack
     for name, secret in stories.items():
         clients[name].add_elder("grandma", f"Grandma {name}", "en")
         clients[name].add_answers("grandma", _story(name, secret))
+        clients[name].set_questions("grandma", _FEW_QUESTIONS)
         jobs[name] = clients[name].start_training("grandma", force=False)["job_id"]
     for name, job in jobs.items():
         now = wait(clients[name], job, seconds=20 * MINUTES)
