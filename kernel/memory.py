@@ -120,6 +120,12 @@ def excerpt(memory: Memory, first: int) -> Memory:
     return replace(memory, answer=_glue(memory).join(shown))
 
 
+def most_told(memories: Memories, tokens: int) -> int:
+    """Tokens of an answer: `tokens` where all memories are short; of a long one all that is shown is told."""
+    is_long = any(weight(memory.answer) > PART for memory in memories.items)
+    return tokens * EXCERPT // PART if is_long else tokens
+
+
 def beginning(memory: Memory, words: int) -> str:
     """The first words of it; of Chinese, twice as many characters."""
     return memory.text[: 2 * words] if memory.language == "zh" else " ".join(memory.text.split()[:words])

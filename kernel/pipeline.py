@@ -6,7 +6,7 @@ outlives a killed attempt.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kernel.indexing import index_graph
 from kernel.judge import Background
 from kernel.language_model import Call
 from kernel.left_brain import LeftBrain
-from kernel.memory import Answer, Memories, collect_memories
+from kernel.memory import Answer, Memories, collect_memories, most_told
 from kernel.mixture import make_samples
 from kernel.note import Notes, write_notes
 from kernel.pair import Pairs, ask_candidates, make_pairs
@@ -112,6 +112,10 @@ class Desk:
     def storage(self) -> Storage:
         """Of the version that is made: what the base model's policy says, where the engine can serve it."""
         return self.recipe.base.storage if self.engine.serves_adapters else MERGED
+
+    def recipe_for(self, memories: Memories) -> Recipe:
+        """With room for what an answer tells of these memories."""
+        return replace(self.recipe, max_new_tokens=most_told(memories, self.recipe.max_new_tokens))
 
     def retriever(self, memories: Memories) -> Retriever:
         return Retriever(memories, index=self.index, reranker=self.reranker, tenant=self.tenant, elder=self.elder)
@@ -251,7 +255,7 @@ PIPELINE: tuple[Stage, ...] = (
                     limit=desk.recipe.dpo.max_pairs,
                     seed=desk.recipe.seed,
                 ),
-                recipe=desk.recipe,
+                recipe=desk.recipe_for(memories),
                 scratch=desk.scratch,
                 report=desk.report,
             ),
@@ -323,7 +327,7 @@ PIPELINE: tuple[Stage, ...] = (
             finder=desk.finder,
             prompts=desk.prompts,
             trained=gguf,
-            recipe=desk.recipe,
+            recipe=desk.recipe_for(memories),
             trainer=desk.trainer,
             report=desk.report,
             ability=desk.ability[memories.language],
@@ -344,7 +348,7 @@ PIPELINE: tuple[Stage, ...] = (
             desk.recipe.max_new_tokens,
             desk.recipe.base.key,
         ],
-        version=5,
+        version=6,
     ),
     Stage(
         name="publish",

@@ -6,7 +6,7 @@ import pytest
 
 from kernel.ids import memory_id
 from kernel.language import weight
-from kernel.memory import LONGEST, PART, Answer, collect_memories, memories_digest, parts, personal_data
+from kernel.memory import LONGEST, PART, Answer, collect_memories, memories_digest, most_told, parts, personal_data
 from tests.elders import sample_memories
 
 
@@ -111,6 +111,14 @@ def test_a_long_memory_is_told_in_parts_that_lose_no_word(language: str, sentenc
     assert len(told) > 2 and {part.id for part in told} == {memory.id}
     assert "".join("".join(part.answer for part in told).split()) == "".join(text.split())
     assert all(weight(part.answer) <= 1.3 * PART for part in told)
+
+
+@pytest.mark.parametrize(
+    ("answer", "tokens"), [("I was born. It rained.", 72), ("It rained on the quarry. " * 20, 129)]
+)
+def test_an_answer_from_a_long_memory_has_room_for_all_that_is_shown(answer: str, tokens: int) -> None:
+    memories = collect_memories([Answer(question="q", answer=answer)], elder_name="n", language="en")
+    assert most_told(memories, 72) == tokens
 
 
 def test_a_short_memory_is_told_whole() -> None:
