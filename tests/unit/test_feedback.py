@@ -146,7 +146,14 @@ def _stage(name: str) -> Any:
 def _desk(*feedback: Feedback, **more: Any) -> Any:
     dpo, base = SimpleNamespace(max_pairs=4), SimpleNamespace(key="b", gguf_path=ROOT / "README.md")
     recipe = SimpleNamespace(dpo=dpo, base=base, seed=1, retrieved_memories=2, max_new_tokens=9, recalls_first=False)
-    known = {"recipe": recipe, "judge": GroundedJudge(), "prompts": PROMPTS, "language": "en", "probes": ()}
+    known = {
+        "recipe": recipe,
+        "recipe_for": lambda _: recipe,
+        "judge": GroundedJudge(),
+        "prompts": PROMPTS,
+        "language": "en",
+        "probes": (),
+    }
     known |= {"reranker": Reads(), "read_language": "en", "finder": Names(), "report": lambda *_, **__: None}
     known |= {
         "begins_with": 0,

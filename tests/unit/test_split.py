@@ -191,10 +191,12 @@ def _desk(probes: tuple[Probe, ...], *, seed: int = 7, feedback: tuple[Feedback,
         return Retriever(memories, index=MemoryIndex(Letters()), reranker=Reads(), tenant="t", elder="e")  # type: ignore[arg-type]
 
     base = SimpleNamespace(key="b", gguf_path=ROOT / "README.md")
+    recipe = replace(RECIPE, seed=seed, base=base)  # type: ignore[arg-type]
     return SimpleNamespace(
         probes=probes,
         feedback=feedback,
-        recipe=replace(RECIPE, seed=seed, base=base),  # type: ignore[arg-type]
+        recipe=recipe,
+        recipe_for=lambda _: recipe,
         trainer=SimpleNamespace(answer=answer, propose=lambda *_, **__: []),
         retriever=retriever,
         finder=FINDER,
