@@ -17,7 +17,7 @@ TYPICAL_SECONDS = {
         "write_bio": 1.0,
         "index_graph": 16.0,
         "make_samples": 15.0,
-        "train_sft": 640.0,
+        "train_sft": 670.0,
         "make_pairs": 50.0,
         "train_dpo": 40.0,
         "merge": 7.0,
