@@ -17,13 +17,15 @@ import shutil
 import sys
 from importlib import import_module
 
+from modelserver.cli.part import GIVES_WAY
+
 PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval", "memoir")
 USUAL = ("training", "chat")
 
 if __name__ == "__main__":
     named = [sys.argv.pop(1)] if sys.argv[1:2] and sys.argv[1] in PARTS else list(USUAL)
     if "training" not in named:
-        os.environ.setdefault("GOMP_SPINCOUNT", "300")  # as the service runs; plain trl runs as it comes
+        os.environ |= {**GIVES_WAY, **os.environ}  # as the service runs; plain trl runs as it comes
     for part in named:
         import_module(f"bench.{part}").main()
         print()

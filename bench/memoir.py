@@ -5,10 +5,8 @@ the folder (3 GB, not in the repository): the same command goes on where it was 
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from adapters.artifacts import ArtifactStore
 from adapters.documents import read_upload
@@ -16,7 +14,7 @@ from bench.workbench import make, open_desk
 from config.settings import ROOT, read_settings
 from kernel.evaluation import Report
 from kernel.pipeline import PIPELINE
-from modelserver.cli.demo import Sample
+from modelserver.cli.demo import Sample, read_rows
 
 _MEMOIRS = ROOT / "tests" / "memoirs"
 _TELLERS = {"en": "Hector Gillanders", "zh": "郝德全"}
@@ -30,8 +28,8 @@ class Memoir(Sample):
         told = read_upload("memoir.txt", (folder / "memoir.txt").read_bytes(), sender="", max_answer_bytes=200_000)
         self.elder = {"elder_id": f"memoir-{language}", "name": _TELLERS[language], "language": language}
         self.memories = [{"question": one.question, "answer": one.answer} for one in told]
-        self.held_out = _rows(folder / "held_out.jsonl")
-        self.unanswerable = _rows(folder / "unanswerable.jsonl")
+        self.held_out = list(read_rows(folder / "held_out.jsonl"))
+        self.unanswerable = list(read_rows(folder / "unanswerable.jsonl"))
 
 
 def main() -> None:
@@ -47,10 +45,6 @@ def main() -> None:
     print("| | recall | honesty | invention | own words |\n| --- | --- | --- | --- | --- |")
     for arm in report.arms:
         print(f"| {arm.arm} | {arm.recall:.2f} | {arm.honesty:.2f} | {arm.invention:.2f} | {arm.style:.2f} |")
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from kernel.note import Notes
     from kernel.pair import Pairs, PreferencePair
     from kernel.sample import Message, Sample, Samples
-    from kernel.topic import Shade, Topic, Topics
+    from kernel.topic import Topics
 
-_Resting = TypeVar("_Resting", "Topic", "Shade", "Sample", "PreferencePair")
+_Resting = TypeVar("_Resting", "Sample", "PreferencePair")
 Kind = Literal["answer", "memory", "note", "topic", "shade", "entity", "relationship", "sample", "pair"]
 
 
@@ -54,7 +54,7 @@ class Life:
     pairs: Pairs
 
     def told_in(self, memories: frozenset[MemoryId]) -> Life:
-        """What rests on these memories alone: a topic is named, a sample written, with the words of all of its own."""
+        """What rests on these memories alone: a sample is written with the words of all of its own."""
 
         def kept(made: Iterable[_Resting]) -> tuple[_Resting, ...]:
             return tuple(one for one in made if memories.issuperset(one.memory_ids))
@@ -63,7 +63,7 @@ class Life:
             self,
             memories=replace(self.memories, items=tuple(one for one in self.memories.items if one.id in memories)),
             notes=self.notes.of(memories),
-            topics=replace(self.topics, items=kept(self.topics.items), shades=kept(self.topics.shades)),
+            topics=self.topics.told_in(memories),
             graph=self.graph.told_in(memories),
             samples=replace(self.samples, items=kept(self.samples.items)),
             pairs=replace(self.pairs, items=kept(self.pairs.items)),

@@ -45,6 +45,13 @@ class Topics:
     items: tuple[Topic, ...]
     shades: tuple[Shade, ...]
 
+    def told_in(self, memories: frozenset[MemoryId]) -> Topics:
+        """What rests on these memories alone: a topic is named after all of its own."""
+        return Topics(
+            items=tuple(one for one in self.items if memories.issuperset(one.memory_ids)),
+            shades=tuple(one for one in self.shades if memories.issuperset(one.memory_ids)),
+        )
+
 
 def find_topics(notes: Notes, *, teacher: Teacher, embedder: Embedder) -> Topics:
     """Every note is in one topic, the largest topic first, the notes nearest to its name first."""

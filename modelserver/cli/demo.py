@@ -29,9 +29,9 @@ class Sample:
         if not (folder / "elder.json").is_file():
             raise CliError("demo.sample_missing", folder=folder)
         self.elder: Json = json.loads((folder / "elder.json").read_text(encoding="utf-8"))
-        self.memories = list(_rows(folder / "memories.jsonl"))
-        self.held_out = list(_rows(folder / "held_out.jsonl"))
-        self.unanswerable = list(_rows(folder / "unanswerable.jsonl"))
+        self.memories = list(read_rows(folder / "memories.jsonl"))
+        self.held_out = list(read_rows(folder / "held_out.jsonl"))
+        self.unanswerable = list(read_rows(folder / "unanswerable.jsonl"))
 
     @property
     def id(self) -> str:
@@ -86,7 +86,7 @@ def load(client: Client, sample: Sample, *, console: Console, words: Words) -> N
     console.print(words("demo.loading", name=elder["name"], **counts), markup=False, soft_wrap=True)
 
 
-def _rows(path: Path) -> Iterator[Json]:
+def read_rows(path: Path) -> Iterator[Json]:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.strip():
             yield json.loads(line)

@@ -20,7 +20,7 @@ STORES = frozenset({"mongo", "redis", "chroma"})
 EVERY_PART = ("mongo", "redis", "chroma", "worker", "worker_gpu", "sweep", "companion", "api")
 
 #: Of what computes beside others: OpenMP's waiting threads soon give way. DECISIONS.md has what they cost else.
-_GIVES_WAY = {"GOMP_SPINCOUNT": "300"}
+GIVES_WAY = {"GOMP_SPINCOUNT": "300"}
 
 _REDIS_CONF = """\
 bind 127.0.0.1
@@ -109,7 +109,7 @@ def _worker(settings: Settings, name: str, queues: str, processes: int) -> Part:
         name=name,
         command=command,
         answers=partial(worker_answers, settings.redis_url),
-        environment=_GIVES_WAY,
+        environment=GIVES_WAY,
     )
 
 
@@ -131,7 +131,7 @@ def _api(settings: Settings) -> Part:
     return Part(
         name="api",
         command=command,
-        environment=_GIVES_WAY,
+        environment=GIVES_WAY,
         answers=partial(http_answers, f"{settings.url}/health"),
     )
 

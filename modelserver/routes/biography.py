@@ -3,8 +3,6 @@
 Of the model in use. What was told since then is not in it yet.
 """
 
-from collections.abc import Iterable
-
 from fastapi import APIRouter
 
 from kernel.bio import Bio
@@ -29,16 +27,17 @@ def biography(elder: str, services: Provided, tenant: Family) -> BiographyOut:
     if bio is None or topics is None or not told.issuperset(bio.memory_ids):
         raise BioNotFound(elder=known)
 
-    def kept(themes: Iterable[Topic | Shade]) -> list[ThemeOut]:
-        whole = (one for one in themes if told.issuperset(one.memory_ids))
-        return [ThemeOut(name=one.name, memory_ids=list(one.memory_ids)) for one in whole]
-
+    topics = topics.told_in(told)
     return BiographyOut(
         elder_id=known,
         first_person=bio.first_person,
         second_person=bio.second_person,
         third_person=bio.third_person,
         memory_ids=list(bio.memory_ids),
-        topics=kept(topics.items),
-        shades=kept(topics.shades),
+        topics=[_out(one) for one in topics.items],
+        shades=[_out(one) for one in topics.shades],
     )
+
+
+def _out(theme: Topic | Shade) -> ThemeOut:
+    return ThemeOut(name=theme.name, memory_ids=list(theme.memory_ids))

@@ -12,6 +12,7 @@ import yaml
 from adapters.doorbell import QUEUES
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, Settings
+from modelserver.cli.part import GIVES_WAY
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -34,6 +35,11 @@ def test_no_server_is_left_to_be_embedded(name: str) -> None:
     for variable in ("HEIRLOOM_MONGO_URL", "HEIRLOOM_REDIS_URL", "HEIRLOOM_CHROMA_URL", "OLLAMA_HOST"):
         host = urlsplit(re.sub(r"\$\{[^}]*\}", "secret", SERVICES[name]["environment"][variable])).hostname
         assert host in SERVICES
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_computes_gives_way_as_it_does_on_one_machine(name: str) -> None:
+    assert GIVES_WAY.items() <= SERVICES[name]["environment"].items()
 
 
 def test_every_queue_is_served() -> None:
