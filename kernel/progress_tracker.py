@@ -49,15 +49,20 @@ class Progress:
     tokens_per_second: float | None
 
 
+TYPICAL_PARTS = 42  #: of memories, that the sample elder's training learns; see kernel.memory.parts
+
+
 class ProgressTracker:
     """Made for one elder; `past` are the elder's earlier jobs, newest first."""
 
     def __init__(self, past: Sequence[Job] = ()) -> None:
-        self._seconds = {brain: TYPICAL_SECONDS[brain] | _measured(past, brain) for brain in Brain}
+        self._known = {brain: _measured(past, brain) for brain in Brain}
+        self._seconds = {brain: TYPICAL_SECONDS[brain] | self._known[brain] for brain in Brain}
 
-    def whole_seconds(self, brain: Brain = Brain.RIGHT) -> float:
-        """Of all stages, when none can be skipped."""
-        return sum(self._seconds[brain].values())
+    def whole_seconds(self, brain: Brain = Brain.RIGHT, *, told: int = TYPICAL_PARTS) -> float:
+        """Of all stages, when none can be skipped. `told`: parts of memories; a first SFT takes in proportion."""
+        more = 0 if "train_sft" in self._known[brain] else told / TYPICAL_PARTS - 1
+        return sum(self._seconds[brain].values()) + more * self._seconds[brain]["train_sft"]
 
     def progress(self, job: Job) -> Progress:
         seconds = self._seconds[job.brain]

@@ -22,6 +22,7 @@ from kernel.llm_teacher import (
     note_task,
     questions_task,
 )
+from kernel.memory import parts
 from kernel.pair import most_asked
 from kernel.topic import most_topics
 
@@ -63,8 +64,9 @@ def quote_training(
 ) -> Quote:
     """`max_pairs`: of the DPO stage. Each candidate is judged twice at most, in either order. A left brain needs notes
     alone."""
+    seconds = tracker.whole_seconds(brain, told=sum(len(parts(memory)) for memory in memories.items))
     if not model:
-        return Quote(model="", calls=0, tokens=0, seconds=tracker.whole_seconds(brain))
+        return Quote(model="", calls=0, tokens=0, seconds=seconds)
     notes = [note_task(memory, prompts) for memory in memories.items]
     tasks = notes
     if brain is not Brain.LEFT:
@@ -78,9 +80,7 @@ def quote_training(
     new = [task for task in tasks if task.key(model) not in known]
     if brain is Brain.LEFT:
         told = sum(_tokens(task) + _REPLY_TOKENS[task.purpose] for task in new)
-        return Quote(
-            model=model, calls=len(new), tokens=told, seconds=tracker.whole_seconds(brain) + CALL_SECONDS * len(new)
-        )
+        return Quote(model=model, calls=len(new), tokens=told, seconds=seconds + CALL_SECONDS * len(new))
     ids = tuple(memory.id for memory in memories.items)
     has_bio = not new and any(call.task.purpose == "bio" and call.task.memory_ids == ids for call in kept)
     topics = 0 if has_bio else most_topics(len(notes))
@@ -91,7 +91,7 @@ def quote_training(
     judged = 0 if has_bio else 2 * most_asked(max_pairs)
     tokens += judged * _JUDGE_TOKENS
     calls = len(new) + topics + (not has_bio) + judged
-    return Quote(model=model, calls=calls, tokens=tokens, seconds=tracker.whole_seconds(brain) + CALL_SECONDS * calls)
+    return Quote(model=model, calls=calls, tokens=tokens, seconds=seconds + CALL_SECONDS * calls)
 
 
 def _entities_task(memory: Memory, language: str, prompts: Mapping[str, TeacherPrompts]) -> Task:

@@ -11,7 +11,7 @@ from kernel.errors import ConsentMissing, ElderNotFound, HeirloomError, QueueUna
 from kernel.ids import ElderId, FileId, JobId, TenantId
 from kernel.job import Brain, Job, JobStatus, Step
 from kernel.left_brain_pipeline import PIPELINES
-from kernel.memory import Answer, collect_memories
+from kernel.memory import Answer, Memories, collect_memories
 from kernel.removal import is_gone
 from modelserver.services import Services
 
@@ -75,15 +75,19 @@ def check_training(
     services: Services, tenant: TenantId, elder: Elder, answers: Sequence[Answer], *, brain: Brain = Brain.RIGHT
 ) -> None:
     """Raises TooFewMemories, ConsentMissing, or what is wrong with the engine that is to serve the elder."""
-    have = len(collect_memories(answers, elder_name=elder.name, language=elder.language).items)
-    need = services.settings.min_memories
-    if have < need:
-        raise TooFewMemories(have=have, need=need, missing=need - have)
+    check_enough(services, collect_memories(answers, elder_name=elder.name, language=elder.language))
     if _asks_elsewhere(services, tenant, elder.id, brain) and elder.consent is None:
         raise ConsentMissing(elder=elder.id)
     if brain is Brain.RIGHT:
         base = services.config.get_current_model(elder.language, wanted=elder.base_model)
         services.engine.preferring(elder.engine, base=base.key)
+
+
+def check_enough(services: Services, memories: Memories) -> None:
+    """Raises TooFewMemories."""
+    have, need = len(memories.items), services.settings.min_memories
+    if have < need:
+        raise TooFewMemories(have=have, need=need, missing=need - have)
 
 
 def has_retired(services: Services, tenant: TenantId, elder: ElderId) -> bool:

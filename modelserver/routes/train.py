@@ -19,7 +19,7 @@ from modelserver.event_stream import one_line
 from modelserver.problems import language_of
 from modelserver.schemas.training import ErrorOut, ProgressOut, QuoteOut, StageOut, StartTraining, TrainingStarted
 from modelserver.services import Services, memories_of
-from modelserver.training import has_retired, start_training, why_it_failed
+from modelserver.training import check_enough, has_retired, start_training, why_it_failed
 
 router = APIRouter(prefix="/train", tags=["train"])
 
@@ -52,10 +52,12 @@ def start(request: Request, wanted: StartTraining, services: Provided, tenant: F
 def quote(request: Request, elder: str, services: Provided, tenant: Family, brain: Brain = Brain.RIGHT) -> QuoteOut:
     """What a training would ask its teacher now, and how long it would take. Nothing is asked or started."""
     known = services.elders.get(tenant, elder_id(elder))
+    memories = memories_of(services.elders, tenant, known.id)
+    check_enough(services, memories)
     base = services.config.get_current_model(known.language, wanted=known.base_model)
     is_retired = brain is Brain.RIGHT and has_retired(services, tenant, known.id)
     quoted = quote_training(
-        memories_of(services.elders, tenant, known.id),
+        memories,
         model=services.teacher.name if services.teacher and not is_retired else "",
         prompts=services.config.get_teacher_prompts(),
         replies=services.replies,

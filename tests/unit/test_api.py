@@ -983,6 +983,12 @@ def test_the_quote_says_what_a_training_would_take_and_starts_nothing(house: Hou
     assert house.stranger.get(f"/train/quote/{ELDER}").status_code == 404
 
 
+def test_what_cannot_be_trained_yet_is_not_quoted(house: House) -> None:
+    house.elder(2)
+    answer = house.client.get(f"/train/quote/{ELDER}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_few_memories")
+
+
 def _three_versions(house: House) -> None:
     """The third is in use; the first was asked other questions."""
     house.elder()

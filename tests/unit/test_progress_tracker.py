@@ -62,6 +62,14 @@ def test_the_times_of_one_brain_say_nothing_of_the_other() -> None:
     assert ProgressTracker([right]).whole_seconds(Brain.LEFT) == ProgressTracker().whole_seconds(Brain.LEFT)
 
 
+def test_a_first_training_takes_longer_where_more_is_told_and_a_later_one_as_long_as_the_last() -> None:
+    first = ProgressTracker()
+    assert first.whole_seconds(told=84) == first.whole_seconds() + TYPICAL_SECONDS[Brain.RIGHT]["train_sft"]
+    steps = [Step(name=name, state=StepState.DONE, seconds=10.0) for name in STAGE_NAMES]
+    known = ProgressTracker([_job(*steps, status=JobStatus.COMPLETED)])
+    assert known.whole_seconds(told=84) == known.whole_seconds()
+
+
 def test_a_training_step_says_epoch_loss_and_its_own_eta() -> None:
     facts = {"epoch": 2, "epochs": 3, "loss": 0.25, "tokens_per_second": 900.0, "eta_seconds": 7.0}
     steps = [Step(name=name, state=StepState.DONE) for name in STAGE_NAMES if name != "train_sft"]
