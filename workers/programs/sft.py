@@ -19,6 +19,7 @@ from kernel.chat_data import create_chat_data
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
 from workers.programs.crew import Batch, Crew, crew_size
+from workers.programs.packing import pack
 from workers.programs.training import (
     TellProgress,
     common_arguments,
@@ -70,16 +71,15 @@ class AnswerTrainer(SFTTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        labels = inputs["labels"][:, 1:].flatten()
-        places = _in_equal_numbers((labels != -100).nonzero().flatten())
+        rows = pack(inputs, width=_WIDTH, dtype=causal.dtype)
+        places = _in_equal_numbers((rows.wanted != -100).nonzero().flatten())
         with self.accelerator.autocast():  # accelerate puts it around the whole model's forward, not around a part's
-            hidden = causal.model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            ).last_hidden_state
-            logits = causal.lm_head(hidden[:, :-1].flatten(0, 1)[places]).float()
-        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        wanted = labels[places].clone()
-        wanted[(labels != -100).sum() :] = -100
+            hidden = causal.model(**rows.inputs, use_cache=False).last_hidden_state
+            logits = causal.lm_head(hidden.flatten(0, 1)[places]).float()
+        answer_tokens = (rows.wanted != -100).sum()
+        wanted = rows.wanted[places].clone()
+        wanted[answer_tokens:] = -100
+        count = answer_tokens if num_items_in_batch is None else num_items_in_batch
         loss = torch.nn.functional.cross_entropy(logits, wanted, ignore_index=-100, reduction="sum") / count
         return (loss, None) if return_outputs else loss
 
