@@ -92,6 +92,8 @@ def publish(
             memory_ids=tuple(memory.id for memory in memories.items),
             arms=report.arms,
             questions=report.questions,
+            answerable=report.answerable,
+            unanswerable=report.unanswerable,
             created_at=clock(),
             is_active=False,
             begins_with=begins_with,

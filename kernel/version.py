@@ -28,6 +28,8 @@ class ModelVersion:
     memory_ids: tuple[MemoryId, ...] = ()  #: what it was trained on
     arms: tuple[ArmScore, ...]
     questions: str = ""  #: a digest of those that the arms were asked
+    answerable: int = 0  #: of those, how many a memory answers; 0 and 0: not counted, of before it was kept
+    unanswerable: int = 0
     created_at: datetime
     is_active: bool
     begins_with: int = 0  #: as in the recipe; 0 where the engine cannot continue an answer

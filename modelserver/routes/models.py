@@ -135,5 +135,7 @@ def _out(version: ModelVersion) -> ModelOut:
         engine=version.engine,
         size_bytes=version.size_bytes,
         created_at=version.created_at,
+        answerable=version.answerable,
+        unanswerable=version.unanswerable,
         arms=[ArmOut(**asdict(one)) for one in version.arms],
     )

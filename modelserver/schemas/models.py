@@ -28,6 +28,8 @@ class ModelOut(BaseModel):
     engine: str
     size_bytes: int
     created_at: datetime
+    answerable: int  #: how many questions the arms were asked that a memory answers; 0 and 0: not counted
+    unanswerable: int
     arms: list[ArmOut]
 
 

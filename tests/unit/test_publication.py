@@ -145,6 +145,12 @@ def test_what_else_it_can_do_is_told_and_keeps_nothing_out(shelf: Shelf) -> None
     assert (shelf.facts["ability_base"], shelf.facts["ability_trained"]) == (0.0, 0.0)
 
 
+def test_a_version_keeps_how_many_questions_its_shares_are_of(shelf: Shelf) -> None:
+    shelf.publish("a")
+    active = shelf.versions.active(US, ELDER)
+    assert (active.answerable, active.unanswerable) == (100, 0)
+
+
 def test_the_same_key_is_the_same_version(shelf: Shelf) -> None:
     assert shelf.publish("a") == shelf.publish("a")
     assert len(shelf.versions.of_elder(US, ELDER)) == 1
