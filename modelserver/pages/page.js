@@ -1,7 +1,9 @@
 // The page: the door, the elders, and what is open of it.
 import { $, fromAddress, get, here, post, words } from "./api.js";
+import { showStory } from "./story.js";
 import { ask, complain, forgetAll, listTalks, say, startAnew } from "./talk.js";
 import { showConsent } from "./teach.js";
+import { showVersions } from "./versions.js";
 
 let wanted = fromAddress.get("elder");
 const SAID = {
@@ -9,8 +11,12 @@ const SAID = {
   qlabel: "question", alabel: "answer", save: "save", filelabel: "file", senderlabel: "sender", upload: "upload", train: "train", bylabel: "by", allow: "allow", withdraw: "withdraw", cancel: "cancel",
   add: "add", namelabel: "name", idlabel: "id", speakslabel: "speaks", create: "create", live: "live",
   talksbutton: "talks", talkslabel: "talks", memberlabel: "member", newtalk: "newtalk", deletetalks: "all", strictlabel: "strict",
+  storybutton: "story", storylabel: "story", versionsbutton: "versions", versionslabel: "versions",
+  betweenlabel: "between", againstlabel: "against", bothlabel: "ask", compare: "compare",
 };
-const INSIDE = ["elderlabel", "ask", "teach", "add", "live", "talks", "talksbutton"];
+const PANELS = { storybutton: "story", teach: "memories", versionsbutton: "versions", add: "newcomer" };
+const READ = { story: showStory, versions: showVersions };  // anew whenever what they show may be another
+const INSIDE = ["elderlabel", "ask", ...Object.keys(PANELS), "live", "talks", "talksbutton"];
 const isNarrow = matchMedia("(max-width: 52rem)");
 
 function showWords() {
@@ -21,7 +27,8 @@ function showWords() {
 
 async function openHouse() {
   showWords();
-  for (const id of [...INSIDE, "newcomer", "memories", "welcome"]) $(id).hidden = true;
+  for (const id of [...INSIDE, "welcome"]) $(id).hidden = true;
+  for (const [button, panel] of Object.entries(PANELS)) toggle(button, panel, false);
   $("door").hidden = Boolean(here.key);
   if (!here.key) return;
   try {
@@ -42,13 +49,20 @@ async function openHouse() {
   }
 }
 
-function toggle(button, panel) {
-  $(panel).hidden = !$(panel).hidden;
-  $(button).setAttribute("aria-expanded", String(!$(panel).hidden));
+function toggle(button, panel, isOpen = $(panel).hidden) {
+  $(panel).hidden = !isOpen;
+  $(button).setAttribute("aria-expanded", String(isOpen));
+  if (!isOpen) return;
+  READ[panel]?.();
+  $(panel).scrollIntoView({ block: "start" });  // it stands above a talk that may be long
+}
+
+function readAgain(told) {
+  for (const [panel, read] of Object.entries(READ)) if (!$(panel).hidden) read(told);
 }
 
 function another() {
-  startAnew(); showConsent();
+  startAnew(); showConsent(); readAgain();
   return listTalks().catch(complain);
 }
 
@@ -66,7 +80,7 @@ $("language").addEventListener("click", () => {
   showWords();
   if ($("elderlabel").hidden) return;
   if (!$("welcome").hidden) startAnew();
-  showConsent();
+  showConsent(); readAgain();
   listTalks().catch(complain);
 });
 $("member").addEventListener("change", () => {
@@ -79,8 +93,8 @@ $("elder").addEventListener("change", another);
 $("newtalk").addEventListener("click", () => { startAnew(); if (isNarrow.matches) toggle("talksbutton", "talks"); $("message").focus(); });
 $("deletetalks").addEventListener("click", () => forgetAll().catch(complain));
 $("talksbutton").addEventListener("click", () => toggle("talksbutton", "talks"));
-$("teach").addEventListener("click", () => toggle("teach", "memories"));
-$("add").addEventListener("click", () => toggle("add", "newcomer"));
+for (const [button, panel] of Object.entries(PANELS)) $(button).addEventListener("click", () => toggle(button, panel));
+addEventListener("model", event => readAgain(event.detail));  // another version is in use, or one came or went
 $("live").addEventListener("click", () => { $("live").hash = new URLSearchParams({ elder: $("elder").value, lang: here.language }); });
 isNarrow.addEventListener("change", () => { if (!$("elderlabel").hidden) $("talks").hidden = isNarrow.matches; });
 $("elderform").addEventListener("submit", async event => {
@@ -90,7 +104,7 @@ $("elderform").addEventListener("submit", async event => {
     $("name").value = $("created").textContent = "";
     $("talk").replaceChildren();
     await openHouse();
-    $("memories").hidden = false; $("question").focus();
+    toggle("teach", "memories", true); $("question").focus();
   } catch (error) { $("created").textContent = error.message; }
 });
 openHouse();

@@ -69,6 +69,7 @@ async function follow(id) {
       $("bar").value = now.progress;
       $("stages").replaceChildren(...now.stages.map(stage => make("li", { className: stage.state, text: (words().stages[stage.name] ?? stage.name) + (stage.seconds ? ` ${stage.seconds.toFixed(1)} ${words().seconds}` : "") })));
       $("trainwords").textContent = ended(now) || underWay(now);
+      if (now.status === "completed") dispatchEvent(new CustomEvent("model"));
       if (["completed", "failed", "cancelled"].includes(now.status)) { $("cancel").hidden = true; return; }
     } catch (error) { $("trainwords").textContent = error.message; }
     await new Promise(wake => setTimeout(wake, 1000));
