@@ -43,7 +43,7 @@ class Scripted:
         self.asked.append(asked)
         for place in self.places:
             yield place
-        yield Given(memories=asked.found.memories[:1])
+        yield Given(memories=asked.found.memories[:1], model="scripted-14b")
         try:
             for one in self.script:
                 if one is None:
