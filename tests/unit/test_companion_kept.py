@@ -13,7 +13,7 @@ from kernel.errors import EngineUnavailable, StoreUnavailable
 from kernel.ids import ElderId
 from kernel.sample import Message
 from tests.unit.test_api import ELDER, House
-from tests.unit.test_companion import Room, Talk, refused
+from tests.unit.test_companion import OVER, Room, Talk, refused
 from tests.unit.test_conversations import CAT, ask, talks
 
 PATH = f"/ws/companion/{ELDER}"
@@ -29,7 +29,9 @@ def room(tmp_path: Path) -> Iterator[Room]:
 def said(talk: Talk, question: str) -> dict[str, Any]:
     """Its last frame."""
     talk.say(question)
-    return dict(talk.until("done")[-1])
+    last = next(frame for frame in iter(talk.socket.receive_json, None) if frame["type"] in OVER)
+    assert last["type"] == "done", last
+    return dict(last)
 
 
 def turns(room: Room, conversation: object) -> list[dict[str, Any]]:
