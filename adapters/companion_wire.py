@@ -81,7 +81,7 @@ def _told(line: Mapping[str, Any], asked: Asked) -> Place | Given | str:
     if "place" in line:
         return Place(place=line["place"])
     if "given" in line:
-        return Given(memories=asked.found.memories[: line["given"]])
+        return Given(memories=asked.found.memories[: line["given"]], model=line["model"])
     return str(line["text"])
 
 

@@ -121,9 +121,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """What the answer that now begins was given of what was looked up."""
+    """What the answer that now begins was given of what was looked up, and who gives it."""
 
     memories: Sequence[Memory]
+    model: str  #: the version's tag, or the large model's name
+    is_refused: bool = False  #: nothing fitted, and nothing is generated
 
 
 def build_prompt(

@@ -21,7 +21,8 @@ _TITLE = 60  #: in Latin letters; a Chinese character counts three
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """One question and its whole answer; what broke off is not kept."""
+    """One question and its answer: all of it, or in a live talk what was said until somebody broke in. What failed is
+    not kept."""
 
     id: TurnId
     question: str

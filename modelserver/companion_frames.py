@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kernel.errors import BadInput, HeirloomError, TooLarge
 from modelserver.problems import problem
+from modelserver.schemas.body import ConversationGiven, Member
 from modelserver.validation import fault
 
 
@@ -29,6 +30,8 @@ class Hello(_Frame):
     reads: Literal["", "zh", "en"] = ""  #: what errors are told in; "" for `language`
     profile: Literal["", "fast", "balanced", "quality"] = ""
     voice: bool = False  #: whether the answer is spoken, too
+    conversation_id: ConversationGiven = ""
+    member: Member = ""  #: who asks; as in chat, without a name and without a conversation nothing is kept
 
 
 class Voice(_Frame):

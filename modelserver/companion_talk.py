@@ -2,11 +2,14 @@
 
 One answer at a time: a new utterance stops the one before, at once. Everything that belongs to an answer runs in one
 cancel scope, so that stopping it stops the generation, the voice and the recognition together.
+
+What is kept is kept as chat keeps it (modelserver/thread.py). The next question is asked with what is still kept then:
+of what the family deletes meanwhile the model does not hear again.
 """
 
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import anyio
@@ -18,11 +21,20 @@ from fastapi.concurrency import run_in_threadpool
 
 from adapters.resample import as_heard
 from kernel.companion import Asked, Given, Place
+from kernel.conversation import Turn
 from kernel.elder import Elder
 from kernel.emotion import EmotionParser, Felt
-from kernel.errors import BadAudio, ContextTooLong, EngineUnavailable, HeirloomError, SpeechUnavailable
+from kernel.errors import (
+    BadAudio,
+    ContextTooLong,
+    ConversationFull,
+    ConversationNotFound,
+    EngineUnavailable,
+    HeirloomError,
+    SpeechUnavailable,
+)
 from kernel.follow_up import find_in_talk
-from kernel.ids import TenantId
+from kernel.ids import TenantId, TurnId
 from kernel.memory import Memory
 from kernel.ports import Companion
 from kernel.retrieval import Found
@@ -31,10 +43,20 @@ from kernel.speech import HEARD_RATE, Breaths, Sound, read_wav
 from modelserver.companion_frames import Hello, Wire
 from modelserver.companion_parts import CompanionParts
 from modelserver.services import Services
+from modelserver.thread import Thread, keep, new_turn_id, open_thread
 
 log = structlog.get_logger(__name__)
 
 _PIECE = 64_000  #: bytes of a recording, given to the recogniser at once
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Round:
+    """As it was said, tags and all: the model sees that it keeps to them, and what was computed stays right."""
+
+    turn: TurnId
+    question: str
+    said: str
 
 
 @dataclass
@@ -50,6 +72,10 @@ class _Answer:
     emotion: str = ""
     first_text_ms: int = 0
     memories: tuple[Memory, ...] = ()  #: that it was given
+    model: str = ""
+    is_refused: bool = False
+    thread: Thread | None = None  #: that keeps it
+    history: tuple[Message, ...] = ()
 
 
 class Talk:
@@ -64,6 +90,7 @@ class Talk:
         elder: Elder,
         id: str,
         hello: Hello,
+        thread: Thread | None,
         wire: Wire,
         group: TaskGroup,
     ) -> None:
@@ -72,8 +99,11 @@ class Talk:
         self.language = hello.language or elder.language
         self.profile = hello.profile or parts.settings.default_profile
         self.has_voice = hello.voice
-        self._history: list[Message] = []
+        self._member = thread.member if thread else ""
+        self.conversation = thread.id if thread and thread.before else ""
+        self._rounds: list[_Round] = []
         self._answer: _Answer | None = None
+        self._ending = anyio.Lock()  # held until an answer is kept: the next question is asked after it
         self._count = 0
         self._sound: MemoryObjectSendStream[bytes] | None = None  # of an utterance that is being spoken
         self._sound_bytes = 0
@@ -124,8 +154,9 @@ class Talk:
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.scope.cancel()
-            self._remember(answer)
-            await self._done(answer, stopped=True)
+        async with self._ending:
+            if answer is not None:
+                await self._end(answer, stopped=True)
 
     # ---- an answer ------------------------------------------------------------------------------------
 
@@ -144,8 +175,10 @@ class Talk:
             answer.question = question if isinstance(question, str) else await self._heard(answer, question)
             await self._think(answer)
         except HeirloomError as error:
-            if isinstance(error, ContextTooLong):
-                self._history.clear()
+            if isinstance(error, ContextTooLong | ConversationNotFound | ConversationFull):
+                self._rounds.clear()
+            if isinstance(error, ConversationNotFound | ConversationFull):
+                self.conversation = ""  # the next question begins another
             await self._fail(answer, error)
         except WebSocketDisconnect:
             raise
@@ -154,8 +187,8 @@ class Talk:
             await self._fail(answer, HeirloomError())
         else:
             if self._is_over(answer):
-                self._remember(answer)
-                await self._done(answer, stopped=False)
+                async with self._ending:
+                    await self._end(answer, stopped=False)
 
     async def _fail(self, answer: _Answer, error: HeirloomError) -> None:
         if self._is_over(answer):
@@ -174,7 +207,7 @@ class Talk:
         if companion is None:
             raise EngineUnavailable(engine="companion", reason="it is switched off; set HEIRLOOM_COMPANION")
         answer.began = time.monotonic()
-        found = await self._recall(answer.question, companion)
+        found = await self._recall(answer, companion)
         failure: Exception | None = None
         breaths, spoken = anyio.create_memory_object_stream[Felt](math.inf)
         with spoken:
@@ -189,17 +222,40 @@ class Talk:
         if failure is not None:
             raise failure
 
-    async def _recall(self, question: str, companion: Companion) -> Found:
+    async def _recall(self, answer: _Answer, companion: Companion) -> Found:
         """A large model weighs what is near for itself; for a small one it is read before it is shown."""
         most = self._parts.settings.max_memory_fragments
 
         def find() -> Found:
+            self._open(answer)
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
             search = retriever.find_read if companion.name == "own" else retriever.find_unread
-            return find_in_talk(question, self._history, lambda asked: search(asked, most))
+            return find_in_talk(answer.question, answer.history, lambda asked: search(asked, most))
 
         async with self._services.turnstile.passed(self._tenant):
             return await run_in_threadpool(find)
+
+    def _open(self, answer: _Answer) -> None:
+        """The conversation as it is kept now. Raises what open_thread does."""
+        rounds = self._rounds
+        answer.thread = open_thread(
+            self._services,
+            self._tenant,
+            self._elder.id,
+            conversation_id=self.conversation,
+            member=self._member,
+        )
+        if answer.thread and answer.thread.before:
+            here = {one.turn: one for one in rounds}
+            rounds = [
+                here.get(turn.id) or _Round(turn=turn.id, question=turn.question, said=turn.answer)
+                for turn in answer.thread.before.turns
+            ]
+        answer.history = tuple(
+            message
+            for one in rounds[-self._parts.settings.max_history_rounds :]
+            for message in (Message(role="user", content=one.question), Message(role="assistant", content=one.said))
+        )
 
     async def _write(
         self, answer: _Answer, found: Found, companion: Companion, breaths: MemoryObjectSendStream[Felt]
@@ -215,7 +271,7 @@ class Talk:
             conversation=self._id,
             user_input=answer.question,
             found=found,
-            history=tuple(self._history),
+            history=answer.history,
             profile=self.profile,
         )
         async with _closing(companion.answer(asked)) as pieces:
@@ -224,7 +280,7 @@ class Talk:
                     case Place():
                         await self._wire.send("queue", answer=answer.number, place=piece.place)
                     case Given():
-                        await self._name(answer, piece.memories)
+                        await self._name(answer, piece)
                     case str():
                         answer.said += piece
                         for felt in parser.feed(piece):
@@ -234,8 +290,8 @@ class Talk:
         for breath in cutter.end():
             await breaths.send(breath)
 
-    async def _name(self, answer: _Answer, memories: Sequence[Memory]) -> None:
-        answer.memories = tuple(memories)
+    async def _name(self, answer: _Answer, given: Given) -> None:
+        answer.memories, answer.model, answer.is_refused = tuple(given.memories), given.model, given.is_refused
         await self._wire.send(
             "memories",
             answer=answer.number,
@@ -244,6 +300,8 @@ class Talk:
         )
 
     async def _tell(self, answer: _Answer, felt: Felt, cutter: Breaths, breaths: MemoryObjectSendStream[Felt]) -> None:
+        if self._answer is not answer:
+            return  # it was stopped, and what it said is being kept
         if felt.emotion != answer.emotion:
             answer.emotion = felt.emotion
             await self._wire.send("emotion", answer=answer.number, emotion=felt.emotion)
@@ -311,27 +369,38 @@ class Talk:
         self._answer = _Answer(number=self._count, scope=anyio.CancelScope(), began=time.monotonic())
         return self._answer
 
-    def _remember(self, answer: _Answer) -> None:
-        """As it was said, tags and all: the model sees that it keeps to them, and what was computed stays right."""
-        if answer.said:
-            self._history += [
-                Message(role="user", content=answer.question),
-                Message(role="assistant", content=answer.said),
-            ]
-            del self._history[: -2 * self._parts.settings.max_history_rounds]
+    async def _end(self, answer: _Answer, *, stopped: bool) -> None:
+        """Kept where somebody keeps it, remembered, and its last frame is sent."""
+        turn = Turn(
+            id=new_turn_id(),
+            question=answer.question,
+            answer=answer.told.strip(),
+            memory_ids=tuple(memory.id for memory in answer.memories),
+            model=answer.model,
+            is_refused=answer.is_refused,
+            asked_at=self._services.clock(),
+        )
+        thread, kept = answer.thread, ""
+        if thread and turn.answer and await run_in_threadpool(keep, self._services, thread, turn):
+            kept = self.conversation = thread.id
+        if kept or (answer.said and not thread):
+            self._rounds.append(_Round(turn=turn.id, question=turn.question, said=answer.said))
+            del self._rounds[: -self._parts.settings.max_history_rounds]
+        await self._done(answer, turn, kept=kept, stopped=stopped)
 
-    async def _done(self, answer: _Answer, *, stopped: bool) -> None:
+    async def _done(self, answer: _Answer, turn: Turn, *, kept: str, stopped: bool) -> None:
         companion = self._parts.companion
         await self._wire.send(
             "done",
             answer=answer.number,
             stopped=stopped,
-            text=answer.told.strip(),
+            text=turn.answer,
             emotion=answer.emotion,
-            memory_ids=[memory.id for memory in answer.memories],
+            memory_ids=list(turn.memory_ids),
             first_text_ms=answer.first_text_ms,
             generated_by="ai",
             engine=companion.name if companion else "",
+            conversation_id=kept or None,
         )
 
     @property

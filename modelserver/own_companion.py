@@ -31,7 +31,10 @@ class OwnCompanion:
                 yield Place(place=place)
             async with aclosing(answering.spoken(self._services, asked.tenant, under_way)) as pieces:
                 piece = await anext(pieces, None)
-                yield Given(memories=under_way.asked.memories)
+                asked_last = under_way.asked
+                yield Given(
+                    memories=asked_last.memories, model=asked_last.version.tag, is_refused=bool(asked_last.refusal)
+                )
                 while piece is not None:
                     yield piece
                     piece = await anext(pieces, None)

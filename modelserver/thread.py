@@ -1,19 +1,22 @@
-"""A chat's thread: the conversation that a question goes on with, and that keeps it with its answer.
+"""A question's thread: the conversation that it goes on with, and that keeps it with its answer, in chat and in live
+talks alike.
 
-A chat that names no member and no conversation has none, and nothing of it is kept.
+Who names no member and no conversation has none, and nothing is kept.
 """
 
 import secrets
 from dataclasses import dataclass
 
+import structlog
+
 from kernel.conversation import MOST_TURNS, Conversation, Turn
 from kernel.elder import Elder
-from kernel.errors import ConversationFull, ConversationNotFound, ElderNotFound
+from kernel.errors import ConversationFull, ConversationNotFound, ElderNotFound, StoreUnavailable
 from kernel.ids import ConversationId, MemoryId, TenantId, TurnId, elder_id
 from kernel.removal import is_gone
-from modelserver.schemas.chat import ChatIn
-from modelserver.schemas.chat import Turn as Said
 from modelserver.services import Services, memories_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,34 +25,49 @@ class Thread:
     elder: Elder
     id: ConversationId
     member: str
-    is_new: bool
+    before: Conversation | None  #: as it was when the question came; None: it begins with this question
     mark: str  #: of the elder's answers when the question came
 
 
-def open_thread(services: Services, tenant: TenantId, said: ChatIn) -> tuple[Thread | None, ChatIn]:
-    """The thread, and what was said with its history. A new one is kept with its first answer, not before.
+def open_thread(
+    services: Services, tenant: TenantId, elder: str, *, conversation_id: str, member: str
+) -> Thread | None:
+    """A new one is kept with its first answer, not before.
 
     Raises ElderNotFound, ConversationNotFound (also for another elder's or member's), ConversationFull.
     """
-    if not said.conversation_id and not said.member:
-        return None, said
-    elder = services.elders.get(tenant, elder_id(said.elder_id))
-    mark = services.elders.answers_mark(tenant, elder.id)
-    if not said.conversation_id:
+    if not conversation_id and not member:
+        return None
+    known = services.elders.get(tenant, elder_id(elder))
+    mark = services.elders.answers_mark(tenant, known.id)
+    if not conversation_id:
         new = ConversationId("c_" + secrets.token_hex(8))
-        return Thread(tenant=tenant, elder=elder, id=new, member=said.member, is_new=True, mark=mark), said
-    held = services.conversations.get(tenant, ConversationId(said.conversation_id))
-    if held.elder != elder.id or said.member not in ("", held.member):
-        raise ConversationNotFound(conversation=said.conversation_id)
+        return Thread(tenant=tenant, elder=known, id=new, member=member, before=None, mark=mark)
+    held = services.conversations.get(tenant, ConversationId(conversation_id))
+    if held.elder != known.id or member not in ("", held.member):
+        raise ConversationNotFound(conversation=conversation_id)
     if len(held.turns) >= MOST_TURNS:
         raise ConversationFull(limit=MOST_TURNS)
-    history = [Said(role=one.role, content=one.content) for one in held.history if one.role != "system"]
-    thread = Thread(tenant=tenant, elder=elder, id=held.id, member=held.member, is_new=False, mark=mark)
-    return thread, said.model_copy(update={"conversation_history": history})
+    return Thread(tenant=tenant, elder=known, id=held.id, member=held.member, before=held, mark=mark)
 
 
 def keep(services: Services, thread: Thread, turn: Turn) -> bool:
-    """Whether it was kept: what was deleted while the answer came, or while it was kept, is not made again by it."""
+    """Whether it was kept: what was deleted while the answer came, or while it was kept, is not made again by it.
+
+    Nor is it where the store does not answer: the answer was given all the same.
+    """
+    try:
+        return _kept(services, thread, turn)
+    except StoreUnavailable:
+        log.warning("conversation.not_kept", conversation=thread.id)
+        return False
+
+
+def new_turn_id() -> TurnId:
+    return TurnId("u_" + secrets.token_hex(8))
+
+
+def _kept(services: Services, thread: Thread, turn: Turn) -> bool:
     if not _still_told(services, thread, turn.memory_ids) or not _added(services, thread, turn):
         return False
     if not _still_told(services, thread, turn.memory_ids):
@@ -58,12 +76,8 @@ def keep(services: Services, thread: Thread, turn: Turn) -> bool:
     return True
 
 
-def new_turn_id() -> TurnId:
-    return TurnId("u_" + secrets.token_hex(8))
-
-
 def _added(services: Services, thread: Thread, turn: Turn) -> bool:
-    if not thread.is_new:
+    if thread.before:
         return services.conversations.add_turn(thread.tenant, thread.id, turn)
     services.conversations.add(
         thread.tenant,

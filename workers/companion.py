@@ -1,8 +1,8 @@
 """The companion's own process, where torch is: `python -m workers.companion`.
 
     POST /answer   {tenant, elder, name, language, conversation, user_input, found, history, profile}
-    -> lines of JSON: {"place": 2}, {"place": 1}, {"given": how many of the memories}, {"text": "[Happy] Good"}, ...,
-       then {"done": {facts}}
+    -> lines of JSON: {"place": 2}, {"place": 1}, {"given": how many of the memories, "model": "..."},
+       {"text": "[Happy] Good"}, ..., then {"done": {facts}}
        or {"error": {"code", "details"}}
     GET /health    {"model": "...", "waiting": 0}, or 503 with an error while no model is loaded
 
@@ -92,7 +92,7 @@ class CompanionProgram:
                     yield _line({"place": place})
                 async with aclosing(self._pieces(asked)) as pieces:
                     async for piece in pieces:
-                        yield _line({"text": piece} if isinstance(piece, str) else {"given": piece})
+                        yield _line({"text": piece} if isinstance(piece, str) else piece)
                 facts = dict(self._generator.facts) if self._generator else {}
         except HeirloomError as error:
             yield _line(_error(error))
@@ -103,12 +103,12 @@ class CompanionProgram:
             return
         yield _line({"done": facts})
 
-    async def _pieces(self, asked: Asked) -> AsyncIterator[int | str]:
-        """How many of the memories it is given, then the answer."""
+    async def _pieces(self, asked: Asked) -> AsyncIterator[dict[str, Any] | str]:
+        """How many of the memories it is given, and by which model; then the answer."""
         if self._generator is None:
             raise self._fault
         prompt, given = await run_in_threadpool(self._generator.build_prompt, asked)
-        yield given
+        yield {"given": given, "model": self._generator.name}
         pieces = self._generator.generate_stream(prompt, profile=asked.profile, conversation=asked.conversation)
         async with aclosing(pieces):  # type: ignore[type-var]
             async for piece in pieces:

@@ -22,11 +22,21 @@ _SILENT_SECONDS = 300.0  #: others may be answered first
 
 
 class CompanionClient:
-    """One conversation: `say` or `play`, then `answer` until it is over."""
+    """One conversation: `say` or `play`, then `answer` until it is over. With a `member` it is kept under that name."""
 
-    def __init__(self, account: Account, elder: str, *, language: str, profile: str = "", voice: bool = False) -> None:
-        """The messages are in `language`; the conversation is in the elder's."""
-        self._url = account.url
+    def __init__(
+        self,
+        account: Account,
+        elder: str,
+        *,
+        language: str,
+        profile: str = "",
+        voice: bool = False,
+        member: str = "",
+        conversation: str = "",
+    ) -> None:
+        """The messages are in `language`; the conversation is in the elder's. `conversation`: an id, to go on with."""
+        self._url, self.is_to_be_kept = account.url, bool(member or conversation)
         address = account.url.replace("http", "ws", 1) + f"/ws/companion/{quote(elder, safe='')}"
         headers = {"Authorization": f"Bearer {account.key}", "Accept-Language": language}
         proxy = None if is_local(account.url) else True
@@ -38,7 +48,8 @@ class CompanionClient:
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise CliError("api.down", url=account.url) from error
         try:
-            self._send({"type": "hello", "reads": language, "profile": profile, "voice": voice})
+            whose = {"member": member, "conversation_id": conversation}
+            self._send({"type": "hello", "reads": language, "profile": profile, "voice": voice, **whose})
             self.ready: Json = next(self._frames("ready"))
         except CliError:
             self.close()
@@ -89,6 +100,8 @@ def ask(client: CompanionClient, *, out: Path | None, console: Console, words: W
             continue
         rate = frame.get("sample_rate", rate)
         _show(frame, console, words)
+        if frame["type"] == "done" and client.is_to_be_kept and not frame["conversation_id"]:
+            console.print(words("chat.not_kept"), style="dim", markup=False, highlight=False)
     if out is not None and samples:
         try:
             out.write_bytes(write_wav(Sound(samples=bytes(samples), rate=rate)))

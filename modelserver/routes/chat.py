@@ -5,12 +5,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from kernel.conversation import Turn
-from kernel.errors import HeirloomError, StoreUnavailable
+from kernel.errors import HeirloomError
 from kernel.evidence import evidence_of
 from kernel.ids import TenantId
 from modelserver.answering import BY_AI, Answering, Asked, prepare, spoken, whole
@@ -20,10 +19,10 @@ from modelserver.interruption import while_listened
 from modelserver.problems import language_of
 from modelserver.schemas.body import MemoryOut
 from modelserver.schemas.chat import ChatIn, ChatOut, EvidenceOut
+from modelserver.schemas.chat import Turn as Said
 from modelserver.services import Services
 from modelserver.thread import Thread, keep, new_turn_id, open_thread
 
-log = structlog.get_logger(__name__)
 router = APIRouter(tags=["chat"])
 
 
@@ -56,7 +55,10 @@ async def _ready(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
 
 
 def _opened(services: Services, tenant: TenantId, said: ChatIn) -> _Chat:
-    thread, said = open_thread(services, tenant, said)
+    thread = open_thread(services, tenant, said.elder_id, conversation_id=said.conversation_id, member=said.member)
+    if thread and thread.before:
+        history = [Said(role=one.role, content=one.content) for one in thread.before.history if one.role != "system"]
+        said = said.model_copy(update={"conversation_history": history})
     return _Chat(asked=prepare(services, tenant, said), thread=thread)
 
 
@@ -79,10 +81,7 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
             is_refused=bool(asked.refusal),
             asked_at=services.clock(),
         )
-        try:
-            is_kept = keep(services, thread, turn)
-        except StoreUnavailable:
-            log.warning("conversation.not_kept", conversation=thread.id)
+        is_kept = keep(services, thread, turn)
     return ChatOut(
         elder_id=asked.version.elder,
         response=text,

@@ -17,6 +17,7 @@ from modelserver.companion_frames import AudioBegin, AudioEnd, Hello, Say, Stop,
 from modelserver.companion_parts import CompanionParts
 from modelserver.companion_talk import Talk
 from modelserver.services import Services
+from modelserver.thread import Thread, open_thread
 
 router = APIRouter(tags=["companion"])
 log = structlog.get_logger(__name__)
@@ -45,9 +46,9 @@ async def companion(socket: WebSocket, elder: str) -> None:
         hello = await _hello(wire)
         wire.language = hello.reads or hello.language or wire.language
         key = _key_of(socket) or hello.key
-        tenant, known = await run_in_threadpool(_admitted, services, key, elder)
+        tenant, known, thread = await run_in_threadpool(_admitted, services, key, elder, hello)
         with parts.connected(tenant):
-            await _talk(services, parts, tenant, known, hello, wire)
+            await _talk(services, parts, tenant, known, hello, thread, wire)
     except WebSocketDisconnect:
         return
     except HeirloomError as error:
@@ -55,7 +56,13 @@ async def companion(socket: WebSocket, elder: str) -> None:
 
 
 async def _talk(
-    services: Services, parts: CompanionParts, tenant: TenantId, elder: Elder, hello: Hello, wire: Wire
+    services: Services,
+    parts: CompanionParts,
+    tenant: TenantId,
+    elder: Elder,
+    hello: Hello,
+    thread: Thread | None,
+    wire: Wire,
 ) -> None:
     wire.language = hello.reads or hello.language or elder.language
     async with anyio.create_task_group() as group:
@@ -66,6 +73,7 @@ async def _talk(
             elder=elder,
             id=secrets.token_hex(8),
             hello=hello,
+            thread=thread,
             wire=wire,
             group=group,
         )
@@ -123,6 +131,7 @@ async def _ready(wire: Wire, parts: CompanionParts, elder: Elder, conversation: 
         emotions=parts.settings.emotion_names(conversation.language),
         hears=sorted(parts.listener.languages),
         speaks=sorted(parts.speaker.languages),
+        conversation_id=conversation.conversation or None,
         generated_by="ai",
     )
 
@@ -135,12 +144,14 @@ async def _refuse(wire: Wire, error: HeirloomError) -> None:
     await wire.close(4000 + error.status)
 
 
-def _admitted(services: Services, key: str, elder: str) -> tuple[TenantId, Elder]:
-    """Raises Unauthorized, BadId, ElderNotFound."""
+def _admitted(services: Services, key: str, elder: str, hello: Hello) -> tuple[TenantId, Elder, Thread | None]:
+    """Raises Unauthorized, BadId, ElderNotFound, ConversationNotFound, ConversationFull."""
     tenant = services.families.tenant_of_key(key_sha256(key)) if key else None
     if tenant is None:
         raise Unauthorized
-    return tenant, services.elders.get(tenant, elder_id(elder))
+    known = services.elders.get(tenant, elder_id(elder))
+    thread = open_thread(services, tenant, known.id, conversation_id=hello.conversation_id, member=hello.member)
+    return tenant, known, thread
 
 
 def _key_of(socket: WebSocket) -> str:

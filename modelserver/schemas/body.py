@@ -15,6 +15,8 @@ def _seen(name: str) -> str:
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_seen)]
 #: of the family; "" for nobody
 Member = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_seen)]
+#: goes on with it: what was said before comes from there; "" for none
+ConversationGiven = Annotated[str, Field(max_length=64)]
 Offset = Annotated[int, Field(ge=0, le=2**31)]  #: a database takes no number of more than 8 bytes
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from modelserver.schemas.body import Body, Member, MemoryOut
+from modelserver.schemas.body import Body, ConversationGiven, Member, MemoryOut
 
 
 class Turn(Body):
@@ -16,7 +16,7 @@ class ChatIn(Body):
     elder_id: str
     message: str = Field(min_length=1, max_length=8_000)
     conversation_history: list[Turn] = Field(default_factory=list, max_length=100)
-    conversation_id: str = Field(default="", max_length=64)  #: goes on with it: what was said before comes from there
+    conversation_id: ConversationGiven = ""
     member: Member = ""  #: who asks; with no conversation_id a new conversation is kept for them
     stream: bool = False
     retrieval: bool = True

@@ -193,6 +193,26 @@ def test_ten_megabytes_are_refused_and_what_breaks_the_protocol_is_closed(home: 
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
+def test_a_talk_under_a_name_goes_on_after_a_new_connection_and_what_is_not_kept_is_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.parts.companion = companion = Scripted()
+    conversation, shown = "", io.StringIO()
+    for question in ("Where did you grow up?", "And then?"):
+        client = CompanionClient(home.account, ELDER, language="en", member="Mia", conversation=conversation)
+        with closing(client):
+            assert client.ready["conversation_id"] == (conversation or None)
+            client.say(question)
+            conversation = list(client.answer())[-1]["conversation_id"]
+    assert [turn.content for turn in companion.asked[1].history] == ["Where did you grow up?", "你好！再见。"]
+    monkeypatch.setattr(home.house.services.conversations, "add_turn", lambda *_: False)
+    client = CompanionClient(home.account, ELDER, language="en", conversation=conversation)
+    with closing(client):
+        client.say("And now?")
+        ask(client, out=None, console=Console(file=shown, width=500), words=Words("en"))
+    assert "This answer was not kept." in shown.getvalue()
+
+
 def test_a_key_that_is_wrong_is_one_sentence(home: Home) -> None:
     with pytest.raises(CliError, match=r"key\.wrong"):
         CompanionClient(Account(url=home.url, key="hl_wrong"), ELDER, language="en")

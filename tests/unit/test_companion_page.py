@@ -53,8 +53,14 @@ def test_every_frame_that_a_client_may_send_is_sent_by_the_page_and_described(fr
     assert f'`{{"type": "{kind}"' in DOCUMENT
 
 
-def test_nothing_that_is_ticked_ends_the_talk() -> None:
-    assert ".close(" not in CODE.replace("hearing.context.close()", "")
+def test_nothing_that_is_ticked_ends_the_talk_and_another_name_begins_another() -> None:
+    ended = CODE.replace("hearing.context.close()", "")
+    assert ended.count(".close(") == ended.count("hush(); enter(); left.close();") == 1
+
+
+def test_the_page_says_who_talks_and_goes_on_with_what_is_kept() -> None:
+    assert "member, conversation_id: talk }" in CODE
+    assert 'localStorage.getItem("member")' in CODE  # the name that was given on the family's page
 
 
 def test_the_limits_of_what_is_sent_are_described() -> None:

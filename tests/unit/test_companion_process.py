@@ -21,7 +21,7 @@ MEMORY = Memory(id=MemoryId("m_1"), question="", answer="I was born in Leeds.", 
 
 OTHER = Memory(id=MemoryId("m_2"), question="", answer="It rained.", language="en", personal_data=())
 
-GIVEN = Given(memories=(MEMORY,))
+GIVEN = Given(memories=(MEMORY,), model="told")
 LAST = "好\u2028\u0085"  #: with ends of a line that end none here
 
 

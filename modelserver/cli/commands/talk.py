@@ -36,11 +36,24 @@ def companion(
     wav: Annotated[Path | None, typer.Option("--wav", metavar="FILE.wav")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE.wav")] = None,
     profile: Annotated[str, typer.Option("--profile", help="fast, balanced, quality")] = "",
+    member: Annotated[str, typer.Option("--member", metavar="NAME")] = "",
+    go_on: Annotated[bool, typer.Option("--continue")] = False,
 ) -> None:
     shell: Shell = context.obj
     recording = read(wav) if wav else b""
     account = find_account(shell.settings)
-    client = CompanionClient(account, elder, language=shell.words.language, profile=profile, voice=out is not None)
+    kept = Talk(shell.client(), elder, shell.console, shell.words, member=member.strip())
+    if go_on:
+        kept.go_on()
+    client = CompanionClient(
+        account,
+        elder,
+        language=shell.words.language,
+        profile=profile,
+        voice=out is not None,
+        member=kept.member,
+        conversation=kept.conversation,
+    )
     try:
         if recording:
             client.play(recording)
