@@ -30,7 +30,8 @@ from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
-from kernel.errors import QueueUnavailable
+from kernel.elder import Elder
+from kernel.errors import ElderNotFound, QueueUnavailable
 from kernel.ids import ElderId, TenantId
 from kernel.job import Job
 from kernel.memory import Memories, collect_memories
@@ -54,7 +55,7 @@ from kernel.ports import (
     VectorIndex,
     Versions,
 )
-from kernel.removal import WordStores
+from kernel.removal import WordStores, is_gone
 from kernel.retrieval import Retriever
 from modelserver.checkup import Check, Checkup
 from modelserver.turnstile import Turnstile
@@ -115,6 +116,15 @@ class Services:
             self.doorbell.ring_for_vectors(tenant, elder)
         except QueueUnavailable:
             log.warning("doorbell.unavailable", elder=elder)
+
+    def searched(self, tenant: TenantId, elder: Elder) -> None:
+        """After a question was searched for, which makes vectors: a removal that had passed the index did not see them.
+
+        Raises ElderNotFound.
+        """
+        if is_gone(tenant, elder, self.elders):
+            self.index.delete(tenant, elder.id)
+            raise ElderNotFound(elder=elder.id)
 
     @property
     def models(self) -> ModelManager:

@@ -811,6 +811,23 @@ def test_without_the_queue_an_upload_succeeds_and_the_first_question_makes_the_v
     assert "海边" in answer.text and house.services.index.has(house.tenant, ElderId(ELDER))  # type: ignore[attr-defined]
 
 
+def test_a_question_under_way_leaves_no_vectors_of_an_elder_who_is_deleted_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.elder()
+    house.publish()
+    similarities = house.services.index.similarities
+
+    def late(*asked: object, **texts: object) -> object:
+        assert house.client.delete(f"/elders/{ELDER}").status_code == 200
+        return similarities(*asked, **texts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.services.index, "similarities", late)
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "你住在哪里？"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "elder_not_found")
+    assert not house.services.index.has(house.tenant, ElderId(ELDER))  # type: ignore[attr-defined]
+
+
 def test_an_answer_taken_back_is_gone_from_chat_at_once(house: House) -> None:
     house.elder()
     house.publish()
