@@ -8,7 +8,7 @@ with all of them: exact, and without a request.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
 
 if TYPE_CHECKING:
+    from chromadb import Collection
     from chromadb.api import ClientAPI
 
     from kernel.ports import Embedder
@@ -61,6 +62,17 @@ class ChromaIndex:
         # In this thread alone: BLAS shares it among cores that others use (15,000 vectors: 4 ms against 10).
         return np.einsum("ij,j->i", vectors, np.array(asked, dtype=np.float32))
 
+    def hold(self, tenant: TenantId, elder: ElderId, texts: Sequence[str], *, most: int) -> bool:
+        """Nothing of it stays in this process."""
+        wanted = {_id(text): text for text in texts}
+        with _translated():
+            collection = self._collection(_name(tenant, elder))
+            missing = sorted(wanted.keys() - _stored(collection, wanted))
+            for ids in _batches(missing[:most]):
+                made = self._embedder.embed([wanted[one] for one in ids], is_query=False)
+                collection.upsert(ids=ids, embeddings=np.array(made, dtype=np.float32))
+        return len(missing) <= most
+
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         from chromadb.errors import NotFoundError
 
@@ -75,17 +87,13 @@ class ChromaIndex:
 
     def _read(self, name: str, texts: Sequence[str], held: _Held) -> tuple[list[str], NDArray[np.float32]]:
         """A row a text. The collection holds exactly these afterwards."""
-        rows = [digest(text)[:32] for text in texts]
+        rows = [_id(text) for text in texts]
         wanted = dict(zip(rows, texts, strict=True))
         vectors = dict(zip(held.ids, held.vectors, strict=True))
         with _translated():
-            collection = self._client.get_or_create_collection(
-                name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-            )
-            stored = set(collection.get(include=[])["ids"])
-            if gone := sorted(stored - wanted.keys()):
-                collection.delete(ids=gone)
-            for ids in _batches(sorted(stored & wanted.keys() - vectors.keys())):
+            collection = self._collection(name)
+            stored = _stored(collection, wanted)
+            for ids in _batches(sorted(stored - vectors.keys())):
                 found = collection.get(ids=ids, include=["embeddings"])
                 vectors |= zip(found["ids"], np.array(found["embeddings"], dtype=np.float32), strict=True)
             for ids in _batches(sorted(wanted.keys() - (stored & vectors.keys()))):
@@ -94,6 +102,12 @@ class ChromaIndex:
                 vectors |= zip(new, np.array(made, dtype=np.float32), strict=True)
                 collection.upsert(ids=ids, embeddings=[vectors[one] for one in ids])
         return rows, np.stack([vectors[one] for one in rows])
+
+    def _collection(self, name: str) -> Collection:
+        """This very one from here on: what is deleted takes no more vectors, though another gets its name."""
+        return self._client.get_or_create_collection(
+            name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
 
     def _make_room(self) -> None:
         """The elder that was asked last stays, however many memories they have."""
@@ -121,6 +135,18 @@ class _Held:
 
 def _name(tenant: TenantId, elder: ElderId) -> str:
     return "memories_" + digest(tenant, elder)[:32]
+
+
+def _id(text: str) -> str:
+    return digest(text)[:32]
+
+
+def _stored(collection: Collection, wanted: Mapping[str, str]) -> set[str]:
+    """Which of the wanted ids are there; no others are afterwards."""
+    stored = set(collection.get(include=[])["ids"])
+    for gone in _batches(sorted(stored - wanted.keys())):
+        collection.delete(ids=gone)
+    return stored & wanted.keys()
 
 
 def _batches(ids: list[str]) -> Iterator[list[str]]:

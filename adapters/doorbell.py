@@ -1,16 +1,18 @@
-"""The doorbell: a Celery message that carries a job's id, and nothing else.
+"""The doorbell: a Celery message that carries a job's id or an elder's, and nothing else.
 
 A lost message loses nothing: the job stands in MongoDB, and the sweep rings again. So messages are not
-retried, kept or answered, and a worker acknowledges one before it works.
+retried, kept or answered, and a worker acknowledges one before it works. Vectors that no message asked for are made by
+the first question.
 """
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from kernel.errors import NoWorkers, QueueUnavailable
-from kernel.ids import JobId, JobRef, TenantId
+from kernel.ids import ElderId, JobId, JobRef, TenantId
 
 TASK = "heirloom.advance"
+VECTORS_TASK = "heirloom.make_vectors"
 QUEUES = ("cpu", "llm", "gpu")
 
 
@@ -42,10 +44,10 @@ class CeleryDoorbell:
         self._app = app
 
     def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
-        try:
-            self._app.send_task(TASK, args=[str(JobRef(tenant=tenant, job=job))], queue=queue, retry=False)
-        except (OperationalError, OSError) as error:
-            raise QueueUnavailable from error
+        self._send(TASK, [str(JobRef(tenant=tenant, job=job))], queue)
+
+    def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
+        self._send(VECTORS_TASK, [tenant, elder], "cpu")
 
     def check(self) -> None:
         """Raises QueueUnavailable when Redis does not answer."""
@@ -63,3 +65,9 @@ class CeleryDoorbell:
             raise QueueUnavailable from error
         if not answers:
             raise NoWorkers
+
+    def _send(self, task: str, ids: list[str], queue: str) -> None:
+        try:
+            self._app.send_task(task, args=ids, queue=queue, retry=False)
+        except (OperationalError, OSError) as error:
+            raise QueueUnavailable from error

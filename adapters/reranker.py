@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapters.local_model import LocalModel
 from adapters.seats import Seats
+from adapters.turns import Turns
 
 _ROOM = 320  #: tokens of one memory and the question
 _QUESTION = 96  #: tokens of a question; what is longer is cut
@@ -31,14 +31,18 @@ _NOTHING = "..."
 
 
 class QueryLikelihoodReranker:
-    """Implements kernel.ports.Reranker. A model is loaded at its first question, and kept."""
+    """Implements kernel.ports.Reranker. A model is loaded at its first question, and kept.
+
+    Safe in threads: one memory is read at a time, the questions under way in turn, so that a short one waits for a
+    memory of each other and not for all that they have found.
+    """
 
     def __init__(self, ggufs: Mapping[str, Sequence[Path]], *, threads: int) -> None:
         """`ggufs`: by language."""
         self._ggufs = ggufs
         self._threads = threads
         self._readers: dict[tuple[str, Path], _Reader] = {}
-        self._lock = Lock()
+        self._turns = Turns()
         self.close = weakref.finalize(self, _unload, self._readers)  #: at the process's end, too
 
     def model(self, language: str) -> str:
@@ -48,9 +52,16 @@ class QueryLikelihoodReranker:
         ggufs = self._ggufs.get(language, ())
         if not ggufs or not all(gguf.is_file() for gguf in ggufs):
             return []
-        with self._lock:
-            read = [self._reader(gguf, language).likelihoods(question, texts) for gguf in ggufs]
+        read = [self._read(question, texts, gguf=gguf, language=language) for gguf in ggufs]
         return [sum(nats) for nats in zip(*read, strict=True)]
+
+    def _read(self, question: str, texts: Sequence[str], *, gguf: Path, language: str) -> list[float]:
+        """Of each text, in nats."""
+        found = []
+        for text in (_NOTHING, *texts):
+            with self._turns:
+                found.append(self._reader(gguf, language).log_likelihood(question, text))
+        return [one - found[0] for one in found[1:]]
 
     def _reader(self, gguf: Path, language: str) -> "_Reader":
         if (language, gguf) not in self._readers:
@@ -59,7 +70,7 @@ class QueryLikelihoodReranker:
 
 
 class _Reader:
-    """One model, one question at a time. What was read stays in its seat until others need it: a question about the
+    """One model, one memory at a time. What was read stays in its seat until others need it: a question about the
     same memories costs the question's tokens only.
     """
 
@@ -74,14 +85,10 @@ class _Reader:
             self._seats = kept.enter_context(closing(seats))
             self.close = kept.pop_all().close
 
-    def likelihoods(self, question: str, texts: Sequence[str]) -> list[float]:
-        """Of each text, in nats."""
+    def log_likelihood(self, question: str, text: str) -> float:
+        """log P(question | text), in nats; the same whatever was asked or read before."""
         asked = self._tokens(self._asked.format(question))[:_QUESTION]
-        nothing, *found = [self._log_likelihood(asked, self._read(text)) for text in (_NOTHING, *texts)]
-        return [one - nothing for one in found]
-
-    def _log_likelihood(self, asked: Sequence[int], held: "_Held") -> float:
-        """log P(asked | what is held), in nats."""
+        held = self._read(text)
         tokens = [held.last, *asked[:-1]]
         rows = [(held.seat, held.length + at, token, True) for at, token in enumerate(tokens)]
         try:

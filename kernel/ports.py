@@ -239,6 +239,10 @@ class Doorbell(Protocol):
     def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
         """Tell a worker of `queue` to look at the job. Raises QueueUnavailable; the sweep rings again."""
 
+    def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
+        """Tell a worker that the elder's answers are others than before. Raises QueueUnavailable; nobody rings again,
+        and the next question makes what is missing."""
+
 
 # ---- teachers, finders, retrieval -------------------------------------------------------------------------
 
@@ -351,6 +355,11 @@ class VectorIndex(Protocol):
     ) -> NDArray[np.float32]:
         """Cosine of the question with each text, in their order. `digest`: of the texts, so that they are looked at
         only where they are others than before. Raises EngineUnavailable.
+        """
+
+    def hold(self, tenant: TenantId, elder: ElderId, texts: Sequence[str], *, most: int) -> bool:
+        """Make, before anyone asks, at most `most` of the vectors that are missing, and drop those of other texts.
+        Whether all are there now. What is deleted meanwhile stays so. Raises EngineUnavailable.
         """
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None: ...

@@ -76,7 +76,7 @@ class Retriever:
             Bm25([tokens(memory.answer) for memory in self._memories]),
             Bm25([tokens(f"{memory.question} {memory.answer}") for memory in self._memories]),
         ]
-        self._views = [view for memory in self._memories for view in _views(memory)]
+        self._views = views(self._memories)
         self._digest = digest(*self._views)
 
     @property
@@ -185,8 +185,11 @@ class Bm25:
         return scores / (whole or 1.0)
 
 
-def _views(memory: Memory) -> list[str]:
-    return [memory.question, memory.answer, f"{memory.question} {memory.answer}"]
+def views(memories: Sequence[Memory]) -> list[str]:
+    """What is compared with a question: as many of each memory, in their order."""
+    return [
+        view for memory in memories for view in (memory.question, memory.answer, f"{memory.question} {memory.answer}")
+    ]
 
 
 def heard_as(question: str) -> str:

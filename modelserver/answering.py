@@ -91,6 +91,7 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn, *, version: Mode
     if said.retrieval or said.strict:
         shown = _shown(services, version)
         found = find_in_talk(said.message, history, lambda asked: retriever.find_read(asked, shown))
+        services.searched(tenant, elder)
     question = Question(
         text=said.message,
         history=history,

@@ -230,7 +230,9 @@ class Talk:
             self._open(answer)
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
             search = retriever.find_read if companion.name == "own" else retriever.find_unread
-            return find_in_talk(answer.question, answer.history, lambda asked: search(asked, most))
+            found = find_in_talk(answer.question, answer.history, lambda asked: search(asked, most))
+            self._services.searched(self._tenant, self._elder)
+            return found
 
         async with self._services.turnstile.passed(self._tenant):
             return await run_in_threadpool(find)

@@ -6,6 +6,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
+
 from adapters.artifacts import ArtifactStore, Place
 from adapters.chroma import ChromaIndex
 from adapters.companion_wire import RemoteCompanion
@@ -28,6 +30,8 @@ from adapters.teachers import open_teacher
 from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
+from kernel.elder import Elder
+from kernel.errors import ElderNotFound, QueueUnavailable
 from kernel.ids import ElderId, TenantId
 from kernel.job import Job
 from kernel.memory import Memories, collect_memories
@@ -51,10 +55,12 @@ from kernel.ports import (
     VectorIndex,
     Versions,
 )
-from kernel.removal import WordStores
+from kernel.removal import WordStores, is_gone
 from kernel.retrieval import Retriever
 from modelserver.checkup import Check, Checkup
 from modelserver.turnstile import Turnstile
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,22 @@ class Services:
             feedbacks=self.feedbacks,
             index=self.index,
         )
+
+    def told(self, tenant: TenantId, elder: ElderId) -> None:
+        """After answers came or went: a worker sees to the vectors. Nobody waits for it, nor fails without it."""
+        try:
+            self.doorbell.ring_for_vectors(tenant, elder)
+        except QueueUnavailable:
+            log.warning("doorbell.unavailable", elder=elder)
+
+    def searched(self, tenant: TenantId, elder: Elder) -> None:
+        """After a question was searched for, which makes vectors: a removal that had passed the index did not see them.
+
+        Raises ElderNotFound.
+        """
+        if is_gone(tenant, elder, self.elders):
+            self.index.delete(tenant, elder.id)
+            raise ElderNotFound(elder=elder.id)
 
     @property
     def models(self) -> ModelManager:

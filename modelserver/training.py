@@ -59,6 +59,7 @@ def start_training(
         try:
             services.files.give(tenant, FileId(training_file), elder.id)
             services.elders.add_answers(tenant, elder.id, told)
+            services.told(tenant, elder.id)
         except HeirloomError:
             services.jobs.request_cancel(tenant, job.id, now=now)
             raise

@@ -35,20 +35,40 @@ class MemoryIndex:
     def similarities(
         self, tenant: TenantId, elder: ElderId, question: str, *, digest: str, texts: Sequence[str]
     ) -> NDArray[np.float32]:
-        held = self._held.get((tenant, elder), {})
+        held = self._held.setdefault((tenant, elder), {})
         ids = [digest_of(text) for text in texts]
         new = sorted({text for text, id in zip(texts, ids, strict=True) if id not in held})
         self.embeds += len(new)
         known = held | dict(zip(map(digest_of, new), self._embedder.embed(new, is_query=False), strict=True))
-        self._held[tenant, elder] = {id: known[id] for id in ids}
+        _replace(held, {id: known[id] for id in ids})
         [asked] = self._embedder.embed([question], is_query=True)
         return np.array([known[id] for id in ids], dtype=np.float32) @ np.array(asked, dtype=np.float32)
+
+    def hold(self, tenant: TenantId, elder: ElderId, texts: Sequence[str], *, most: int) -> bool:
+        held = self._held.setdefault((tenant, elder), {})
+        wanted = {digest_of(text): text for text in texts}
+        missing = sorted(wanted.keys() - held)
+        made = self._embedder.embed([wanted[id] for id in missing[:most]], is_query=False)
+        self.embeds += len(made)
+        known = held | dict(zip(missing, made, strict=False))
+        _replace(held, {id: known[id] for id in wanted if id in known})
+        return len(missing) <= most
+
+    def holds(self, tenant: TenantId, elder: ElderId) -> set[str]:
+        """Digests of the texts whose vectors are there."""
+        return set(self._held.get((tenant, elder), {}))
 
     def has(self, tenant: TenantId, elder: ElderId) -> bool:
         return (tenant, elder) in self._held
 
     def delete(self, tenant: TenantId, elder: ElderId) -> None:
         self._held.pop((tenant, elder), None)
+
+
+def _replace(held: dict[str, list[float]], vectors: dict[str, list[float]]) -> None:
+    """In place: what was deleted meanwhile is nobody's any more."""
+    held.clear()
+    held.update(vectors)
 
 
 class Reads:

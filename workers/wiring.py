@@ -31,7 +31,7 @@ from config.settings import Settings
 from kernel.builtin_teacher import BuiltinTeacher
 from kernel.clock import utc_now
 from kernel.kept_model import Budget
-from kernel.ports import Jobs
+from kernel.ports import Doorbell, Elders, Jobs, VectorIndex
 from workers.desk import DeskMaker
 from workers.lease import LeaseTerms
 from workers.runner import Runner
@@ -42,6 +42,9 @@ from workers.trainer import SubprocessTrainer
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
     jobs: Jobs
+    elders: Elders
+    index: VectorIndex
+    doorbell: Doorbell
     runner: Runner
 
 
@@ -49,10 +52,11 @@ def open_workshop(settings: Settings, *, owner: str) -> Workshop:
     database = connect(settings.mongo_url, settings.mongo_database)
     jobs = MongoJobs(database)
     desks = _desks(settings, database)
+    doorbell = CeleryDoorbell(celery_app(settings.redis_url))
     runner = Runner(
         jobs=jobs,
         artifacts=ArtifactStore(settings.artifacts_dir),
-        doorbell=CeleryDoorbell(celery_app(settings.redis_url)),
+        doorbell=doorbell,
         desks=desks,
         terms=LeaseTerms(
             ttl=timedelta(seconds=settings.lease_seconds),
@@ -62,7 +66,7 @@ def open_workshop(settings: Settings, *, owner: str) -> Workshop:
         owner=owner,
         clock=utc_now,
     )
-    return Workshop(jobs=jobs, runner=runner)
+    return Workshop(jobs=jobs, elders=desks.elders, index=desks.index, doorbell=doorbell, runner=runner)
 
 
 def _desks(settings: Settings, database: Database[Document]) -> DeskMaker:

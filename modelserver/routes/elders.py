@@ -133,6 +133,7 @@ def delete_answer(request: Request, elder: str, answer: str, services: Provided,
     told of it goes too: the turns of conversations that were given it or quote it, and the feedback on them."""
     known = services.elders.get(tenant, elder_id(elder))
     take_back_answer(tenant, known.id, AnswerId(answer), words=services.word_stores)
+    services.told(tenant, known.id)
     is_in_model = bool(
         services.versions.of_elder(tenant, known.id)
         or services.jobs.live(tenant, known.id)
@@ -189,8 +190,11 @@ def set_questions(elder: str, services: Provided, tenant: Family, lines: Lines =
 
 def _added(services: Services, tenant: TenantId, elder: Elder, answers: Sequence[Answer]) -> Added:
     """Personal data is the family's to keep or to take back; it is only said that it is there."""
+    added = services.elders.add_answers(tenant, elder.id, answers)
+    if added:
+        services.told(tenant, elder.id)
     return Added(
-        added=services.elders.add_answers(tenant, elder.id, answers),
+        added=added,
         total=services.elders.count_answers(tenant, elder.id),
         personal=sum(bool(personal_data(one.answer)) for one in answers),
     )

@@ -108,6 +108,7 @@ def _remember(services: Services, tenant: TenantId, elder: ElderId, said: NewFee
     """Before the feedback: what is a memory already is held by one."""
     answer = make_answer(said.question, said.correction, max_answer_bytes=services.settings.max_answer_bytes)
     services.elders.add_answers(tenant, elder, [answer])
+    services.told(tenant, elder)
     return answer.id
 
 

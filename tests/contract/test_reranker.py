@@ -1,12 +1,15 @@
 """What reading promises, with a real small model: the memory that answers a question makes it likelier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from adapters.reranker import QueryLikelihoodReranker
+from adapters.seats import Row, Seats
 from kernel.ids import ElderId, TenantId
 from kernel.retrieval import Retriever
 from tests.elders import held_out, sample_memories
@@ -35,6 +38,27 @@ def test_each_text_is_read_by_itself(reranker: QueryLikelihoodReranker) -> None:
     alone = [reranker.likelihoods("Did you have a dog?", [text], language="en")[0] for text in TEXTS * 2]
     assert together == alone
     assert reranker.likelihoods("Did you have a dog?", [], language="en") == []
+
+
+def test_a_short_question_does_not_wait_for_all_that_another_reads_and_neither_changes_the_other(
+    reranker: QueryLikelihoodReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [f"On day {day} of that winter it rained again." for day in range(50)]  # more than the seats
+    begun, compute = Event(), Seats.compute
+
+    def told(seats: Seats, rows: Sequence[Row]) -> object:
+        begun.set()
+        return compute(seats, rows)
+
+    alone = reranker.likelihoods("Did it rain?", long, language="en")
+    short = reranker.likelihoods("Did you have a dog?", TEXTS, language="en")
+    monkeypatch.setattr(Seats, "compute", told)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(reranker.likelihoods, "Did it rain?", long, language="en")
+        assert begun.wait(60)
+        assert reranker.likelihoods("Did you have a dog?", TEXTS, language="en") == short
+        assert not under_way.done()
+        assert under_way.result() == alone
 
 
 def test_a_long_memory_and_a_long_question_are_cut(reranker: QueryLikelihoodReranker) -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ class Spelling:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None  #: happens while texts are embedded
 
     def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
         if not is_query:
             self.texts += texts
+            self.meanwhile()
         return [_unit([float(text.count(letter)) + 0.01 for letter in "abcdefghijklmnopqrst"]) for text in texts]
 
 
@@ -116,6 +119,49 @@ def test_what_is_no_longer_told_is_forgotten(index: Any, embedder: Spelling) -> 
     embedder.texts.clear()
     asked(index)
     assert sorted(embedder.texts) == ["boat", "school"]
+
+
+def test_what_is_held_before_anyone_asks_is_not_embedded_again_nor_by_holding_it_twice(
+    index: Any, embedder: Spelling
+) -> None:
+    assert index.hold(US, ELDER, TEXTS, most=9)
+    assert sorted(embedder.texts) == TEXTS
+    assert index.hold(US, ELDER, TEXTS, most=9)
+    assert asked(index) == cosines(TEXTS)
+    assert sorted(embedder.texts) == TEXTS
+
+
+def test_so_many_are_held_at_a_time_and_it_says_when_all_are(index: Any, embedder: Spelling) -> None:
+    assert not index.hold(US, ELDER, TEXTS, most=2)
+    assert len(embedder.texts) == 2
+    assert index.hold(US, ELDER, TEXTS, most=2)
+    assert sorted(embedder.texts) == TEXTS
+
+
+def test_holding_drops_what_is_no_longer_told_and_touches_no_other_family(index: Any, embedder: Spelling) -> None:
+    for tenant in (US, THEM):
+        index.hold(tenant, ELDER, TEXTS, most=9)
+    index.hold(US, ELDER, ["bread"], most=9)
+    embedder.texts.clear()
+    index.hold(THEM, ELDER, TEXTS, most=9)
+    assert not embedder.texts
+    index.hold(US, ELDER, TEXTS, most=9)
+    assert sorted(embedder.texts) == ["boat", "school"]
+
+
+def test_what_is_deleted_while_it_is_made_is_not_made_again(index: Any, embedder: Spelling) -> None:
+    def deleted() -> None:
+        embedder.meanwhile = lambda: None
+        index.delete(US, ELDER)
+
+    for make in (lambda: index.hold(US, ELDER, TEXTS, most=9), lambda: asked(index)):
+        embedder.meanwhile = deleted
+        with suppress(EngineUnavailable):
+            make()
+        embedder.texts.clear()
+        index.hold(US, ELDER, TEXTS, most=9)
+        assert sorted(embedder.texts) == TEXTS  # none was there
+        index.delete(US, ELDER)
 
 
 def test_tenants_share_nothing_though_their_elders_ids_are_the_same(index: Any, embedder: Spelling) -> None:

@@ -58,11 +58,17 @@ class Bell:
 
     def __init__(self) -> None:
         self.rung: list[tuple[str, str]] = []
+        self.told: list[tuple[TenantId, ElderId]] = []
 
     def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
         if self.is_broken:
             raise QueueUnavailable
         self.rung.append((job, queue))
+
+    def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
+        if self.is_broken:
+            raise QueueUnavailable
+        self.told.append((tenant, elder))
 
 
 class EchoEngine:
@@ -777,6 +783,49 @@ def test_a_page_further_off_than_a_database_can_count_is_refused(house: House, l
     house.elder(answers=0)
     refused = house.client.get(listing, params={"elder_id": ELDER, "offset": 10**20})
     assert refused.status_code == 422 and "offset" in refused.text
+
+
+def test_whoever_tells_or_takes_back_has_the_vectors_seen_to_in_the_background(house: House) -> None:
+    house.elder(answers=0)
+    ours = (house.tenant, ElderId(ELDER))
+    passage = "我在海边的村子里住了很多年，那里的冬天很冷。".encode()
+    assert house.client.post(f"/elders/{ELDER}/uploads?name=a.txt", content=passage).json()["added"] == 1
+    assert house.bell.told == [ours]
+    assert house.client.post(f"/elders/{ELDER}/uploads?name=a.txt", content=passage).json()["added"] == 0
+    assert house.bell.told == [ours]  # nothing is new
+    [told] = house.client.get(f"/elders/{ELDER}/answers").json()["answers"]
+    assert house.client.delete(f"/elders/{ELDER}/answers/{told['answer_id']}").status_code == 200
+    assert house.bell.told == [ours, ours]
+    said = {"elder_id": ELDER, "question": "猫？", "answer": "黑猫。", "verdict": "down", "remember": True}
+    house.client.post("/feedback", json=said | {"correction": "那只橘猫叫阿福。"})
+    assert house.bell.told == [ours, ours, ours]
+
+
+def test_without_the_queue_an_upload_succeeds_and_the_first_question_makes_the_vectors(house: House) -> None:
+    house.bell.is_broken = True
+    house.elder()
+    passage = "我在海边的村子里住了很多年，那里的冬天很冷。".encode()
+    assert house.client.post(f"/elders/{ELDER}/uploads?name=a.txt", content=passage).status_code == 201
+    house.publish()
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "海边的冬天怎么样？"})
+    assert "海边" in answer.text and house.services.index.has(house.tenant, ElderId(ELDER))  # type: ignore[attr-defined]
+
+
+def test_a_question_under_way_leaves_no_vectors_of_an_elder_who_is_deleted_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.elder()
+    house.publish()
+    similarities = house.services.index.similarities
+
+    def late(*asked: object, **texts: object) -> object:
+        assert house.client.delete(f"/elders/{ELDER}").status_code == 200
+        return similarities(*asked, **texts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.services.index, "similarities", late)
+    answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "你住在哪里？"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "elder_not_found")
+    assert not house.services.index.has(house.tenant, ElderId(ELDER))  # type: ignore[attr-defined]
 
 
 def test_an_answer_taken_back_is_gone_from_chat_at_once(house: House) -> None:
