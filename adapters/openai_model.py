@@ -241,7 +241,7 @@ class _Wait(wait_base):
     """As long as the endpoint asks for; otherwise twice as long each time, with jitter."""
 
     def __init__(self, first: float) -> None:
-        self._doubling = wait_exponential_jitter(initial=first, max=_LONGEST_WAIT, jitter=first)
+        self._doubling = wait_exponential_jitter(multiplier=first, max=_LONGEST_WAIT, jitter=first)
 
     def __call__(self, retry_state: Any) -> float:
         error = retry_state.outcome.exception()

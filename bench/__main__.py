@@ -3,13 +3,15 @@
 With a CUDA device the training half runs on it. For a larger base there:
     python -m bench.training --base qwen2.5-1.5b-instruct
 Many elders on one base; the companion's model, on a GPU where there is one; what each part of the data earns, and what
-DPO adds to SFT in a training that is there already; retrieval among thousands of memories; a memoir instead of answers:
+DPO adds to SFT in a training that is there already; retrieval among thousands of memories; a memoir instead of answers;
+what a training asks a teacher model:
     python -m bench elders [--elders 50] [--families 8] [--seconds 120]
     python -m bench companion
     python -m bench ablation [--memories 21]
     python -m bench preference data
     python -m bench retrieval [--memories 5000]
     python -m bench memoir [--lang zh]
+    python -m bench teacher
 """
 
 import os
@@ -19,7 +21,7 @@ from importlib import import_module
 
 from modelserver.cli.part import GIVES_WAY
 
-PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval", "memoir")
+PARTS = ("training", "chat", "elders", "companion", "ablation", "preference", "retrieval", "memoir", "teacher")
 USUAL = ("training", "chat")
 
 if __name__ == "__main__":

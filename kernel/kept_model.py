@@ -7,12 +7,13 @@ questions, topics and the biography by the next one (see workers/runner.py), a j
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.errors import BudgetSpent, TeacherGarbled, TeacherRefused
 from kernel.language_model import Call, Outcome, Reply
+from kernel.upload import has_surrogate
 
 if TYPE_CHECKING:
     from kernel.ids import ElderId, JobId, TenantId
@@ -89,11 +90,14 @@ class KeptModel:
     def _outcome(self, task: Task, pause: Callable[[float], None], begin: Callable[[], None]) -> tuple[Outcome, Reply]:
         nothing = Reply(value={}, tokens_read=0, tokens_written=0)
         try:
-            return Outcome.REPLIED, self._model.reply(task, pause=pause, begin=begin)
+            reply = self._model.reply(task, pause=pause, begin=begin)
         except TeacherRefused:
             return Outcome.REFUSED, nothing
         except TeacherGarbled:
             return Outcome.GARBLED, nothing
+        if _can_be_kept(reply.value):
+            return Outcome.REPLIED, reply
+        return Outcome.GARBLED, replace(reply, value={})
 
     def _count(self, *, calls: int = 0, tokens: int = 0) -> None:
         self._spent = replace(self._spent, calls=self._spent.calls + calls, tokens=self._spent.tokens + tokens)
@@ -103,3 +107,14 @@ class KeptModel:
             raise BudgetSpent(limit=f"{count} calls", setting="HEIRLOOM_TEACHER_MAX_CALLS")
         if (count := self._budget.tokens) and self._spent.tokens >= count:
             raise BudgetSpent(limit=f"{count} tokens", setting="HEIRLOOM_TEACHER_MAX_TOKENS")
+
+
+def _can_be_kept(value: object) -> bool:
+    """Neither half of a character nor a number of more than 64 bits: JSON and the task's schema allow both."""
+    if isinstance(value, Mapping):
+        return all(map(_can_be_kept, value.values()))
+    if isinstance(value, str):
+        return not has_surrogate(value)
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return all(map(_can_be_kept, value)) if isinstance(value, Sequence) else True

@@ -7,6 +7,7 @@ from lengths.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -99,7 +100,7 @@ def _entities_task(memory: Memory, language: str, prompts: Mapping[str, TeacherP
 
 
 def _tokens(task: Task) -> int:
-    """About: a Latin letter is a quarter of a token, any other character four fifths."""
-    text = "".join(message.content for message in task.messages)
+    """About, with the schema: a Latin letter is a quarter of a token, any other character four fifths."""
+    text = "".join([*(message.content for message in task.messages), json.dumps(task.schema.as_json())])
     latin = sum(character.isascii() for character in text)
     return int(0.25 * latin + 0.8 * (len(text) - latin))

