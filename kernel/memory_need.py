@@ -19,6 +19,7 @@ from kernel.recipe import BaseModel, Recipe
 _BYTES = {"float32": 4, "bfloat16": 2}
 _ACTIVATION_BYTES = 150
 _RUNTIME_BYTES = 600_000_000
+STEP_TOKENS = 2048  #: of an SFT batch that are computed at once; a wider one is computed in pieces
 _RECOMPUTING_FROM = 1_000_000_000  #: parameters
 _LINEAR_LAYERS = 7  #: q, k, v, o, gate, up, down
 
@@ -49,8 +50,9 @@ def training_need(base: BaseModel, recipe: Recipe, shape: Shape | None = None) -
 
 
 def sequences(recipe: Recipe) -> int:
-    """In one step; a DPO pair is two."""
-    return max(recipe.sft.batch_size, 2 * recipe.dpo.batch_size)
+    """Computed at once; a DPO pair is two."""
+    at_once = max(1, STEP_TOKENS // recipe.sft.max_seq_length)
+    return max(min(recipe.sft.batch_size, at_once), 2 * recipe.dpo.batch_size)
 
 
 def recomputes(base: BaseModel) -> bool:

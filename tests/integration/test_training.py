@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from kernel.errors import Cancelled
+from kernel.memory_need import STEP_TOKENS
 from kernel.pair import Ask, Pairs, PreferencePair, Verdict
 from kernel.recipe import Recipe
 from kernel.sample import Message, Sample, Samples
 from tests.tiny_model import make_tiny_base
 from tests.tiny_recipe import tiny_recipe
 from workers.programs.checkpoint import MARKER, last_whole
-from workers.programs.sft import cut_to_opening
+from workers.programs.sft import cut_to_opening, pieces
 from workers.trainer import SubprocessTrainer
 
 TRAINER = SubprocessTrainer(llama_cpp_dir=Path("unused"))
@@ -59,6 +61,13 @@ def test_of_an_opening_only_the_first_tokens_are_learnt(is_opening: bool, tokens
     row = {"input_ids": list(range(8)), "labels": [-100, -100, -100, 3, 4, 5, 6, 7], "is_opening": is_opening}
     cut = cut_to_opening(row, tokens)
     assert cut == {"input_ids": row["input_ids"][:kept], "labels": row["labels"][:kept]}
+
+
+def test_a_wide_batch_is_computed_in_pieces_that_hold_all_its_rows() -> None:
+    rows = torch.arange(5 * STEP_TOKENS // 2).reshape(5, -1)
+    cut = pieces({"input_ids": rows, "labels": rows})
+    assert [len(piece["labels"]) for piece in cut] == [2, 2, 1]
+    assert torch.equal(torch.cat([piece["input_ids"] for piece in cut]), rows)
 
 
 def test_a_stopped_training_goes_on_from_its_last_whole_checkpoint(recipe: Recipe, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from trl import SFTConfig, SFTTrainer
 
 from adapters.program import Say, program_main
 from kernel.chat_data import create_chat_data
+from kernel.memory_need import STEP_TOKENS
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
 from workers.programs.crew import Batch, Crew, crew_size
@@ -50,8 +51,11 @@ class AnswerTrainer(SFTTrainer):
         count = int((inputs["labels"][:, 1:] != -100).sum())
         if self.crew is None:
             self.crew = self._new_crew(model.train())
-        loss = super().training_step(model, self.crew.hand_out(inputs, count), count)
-        return loss + self.crew.collect()
+        losses = []
+        for piece in pieces(inputs):
+            loss = super().training_step(model, self.crew.hand_out(piece, count), count)
+            losses.append(loss + self.crew.collect())
+        return torch.stack(losses).sum()
 
     def _new_crew(self, model: PeftModel) -> Crew:
         def gradient(batch: Batch, count: int) -> float:
@@ -91,6 +95,13 @@ class AnswerTrainer(SFTTrainer):
             width=_WIDTH,
             seed=self.args.seed,
         )
+
+
+def pieces(batch: Batch) -> list[Batch]:
+    """Rows that may be computed at once: memory is bounded by tokens, whatever the batch's size."""
+    rows, width = batch["input_ids"].shape
+    at_once = max(1, STEP_TOKENS // width)
+    return [{name: all[at : at + at_once] for name, all in batch.items()} for at in range(0, rows, at_once)]
 
 
 def _in_equal_numbers(places: torch.Tensor) -> torch.Tensor:
