@@ -4,17 +4,38 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
 
 from tests.tiny_model import make_tiny_base
 from workers.programs.packing import Rows, pack
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
+@pytest.fixture(scope="module", params=["llama", "gemma3"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
+    if request.param == "gemma3":
+        return _tiny_gemma()
     folder: Path = tmp_path_factory.mktemp("base")
     make_tiny_base(folder)
     return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+
+
+def _tiny_gemma() -> torch.nn.Module:
+    """One layer of either kind of attention; what is packed is far narrower than the window."""
+    torch.manual_seed(1)
+    config = Gemma3TextConfig(
+        vocab_size=1000,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        sliding_window=64,
+        layer_types=["sliding_attention", "full_attention"],
+        attn_implementation="eager",
+        initializer_range=0.2,
+    )
+    return Gemma3ForCausalLM(config).eval()
 
 
 def _batch(shared: int, lengths: list[int], answer: int = 3) -> dict[str, torch.Tensor]:
