@@ -7,6 +7,7 @@ with all of them: exact, and without a request.
 
 from __future__ import annotations
 
+import random
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,8 @@ class ChromaIndex:
         with _translated():
             collection = self._collection(_name(tenant, elder))
             missing = sorted(wanted.keys() - _stored(collection, wanted))
-            for ids in _batches(missing[:most]):
+            chosen = random.sample(missing, min(most, len(missing)))  # two workers at once make different ones
+            for ids in _batches(chosen):
                 made = self._embedder.embed([wanted[one] for one in ids], is_query=False)
                 collection.upsert(ids=ids, embeddings=np.array(made, dtype=np.float32))
         return len(missing) <= most

@@ -2,18 +2,20 @@
 
 A lost message loses nothing: the job stands in MongoDB, and the sweep rings again. So messages are not
 retried, kept or answered, and a worker acknowledges one before it works. Vectors that no message asked for are made by
-the first question.
+the first question: so nobody waits for a message about them, and every other goes before it.
 """
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from adapters.later import Later
 from kernel.errors import NoWorkers, QueueUnavailable
 from kernel.ids import ElderId, JobId, JobRef, TenantId
 
 TASK = "heirloom.advance"
 VECTORS_TASK = "heirloom.make_vectors"
 QUEUES = ("cpu", "llm", "gpu")
+_FIRST, _LAST = 0, 9  #: priorities, as kombu's Redis transport counts them
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -42,12 +44,15 @@ def celery_app(redis_url: str) -> Celery:
 class CeleryDoorbell:
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._ring_for_vectors = Later(
+            lambda tenant, elder: self._send(VECTORS_TASK, [tenant, elder], "cpu", priority=_LAST)
+        )
 
     def ring(self, tenant: TenantId, job: JobId, queue: str) -> None:
-        self._send(TASK, [str(JobRef(tenant=tenant, job=job))], queue)
+        self._send(TASK, [str(JobRef(tenant=tenant, job=job))], queue, priority=_FIRST)
 
     def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
-        self._send(VECTORS_TASK, [tenant, elder], "cpu")
+        self._ring_for_vectors(tenant, elder)
 
     def check(self) -> None:
         """Raises QueueUnavailable when Redis does not answer."""
@@ -66,8 +71,8 @@ class CeleryDoorbell:
         if not answers:
             raise NoWorkers
 
-    def _send(self, task: str, ids: list[str], queue: str) -> None:
+    def _send(self, task: str, ids: list[str], queue: str, *, priority: int) -> None:
         try:
-            self._app.send_task(task, args=ids, queue=queue, retry=False)
+            self._app.send_task(task, args=ids, queue=queue, retry=False, priority=priority)
         except (OperationalError, OSError) as error:
             raise QueueUnavailable from error

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import jsonschema
 import openai
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
+from openai.types.chat.chat_completion import Choice
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from tenacity.wait import wait_base
 
@@ -164,9 +165,10 @@ def _patiently(call: Callable[[], ChatCompletion], pause: Pause, *, seconds: flo
 def _reply(completion: ChatCompletion, task: Task) -> Reply:
     if not isinstance(completion, ChatCompletion):  # a page, or null, under HTTP 200
         raise TeacherGarbled(reason="a reply that is not in OpenAI's form")
-    if not completion.choices or completion.choices[0].message is None:
+    choices = completion.choices
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, Choice) or not isinstance(choice.message, ChatCompletionMessage):
         raise TeacherGarbled(reason="an empty reply")
-    choice = completion.choices[0]
     if choice.message.refusal or choice.finish_reason == "content_filter":
         raise TeacherRefused(purpose=task.purpose)
     if choice.finish_reason == "length":
@@ -174,13 +176,13 @@ def _reply(completion: ChatCompletion, task: Task) -> Reply:
     try:
         value = json.loads(choice.message.content or "")
         jsonschema.validate(value, task.schema.as_json())
-    except (ValueError, RecursionError, jsonschema.ValidationError):
+    except (TypeError, ValueError, RecursionError, jsonschema.ValidationError):
         raise TeacherGarbled(reason="a reply that does not fit") from None
-    usage = completion.usage
+    read, written = (getattr(completion.usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
     return Reply(
         value=value,
-        tokens_read=usage.prompt_tokens if usage else sum(len(one.content) for one in task.messages) // 2,
-        tokens_written=usage.completion_tokens if usage else len(choice.message.content or "") // 2,
+        tokens_read=read if isinstance(read, int) else sum(len(one.content) for one in task.messages) // 2,
+        tokens_written=written if isinstance(written, int) else len(choice.message.content or "") // 2,
     )
 
 

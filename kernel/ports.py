@@ -240,8 +240,8 @@ class Doorbell(Protocol):
         """Tell a worker of `queue` to look at the job. Raises QueueUnavailable; the sweep rings again."""
 
     def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
-        """Tell a worker that the elder's answers are others than before. Raises QueueUnavailable; nobody rings again,
-        and the next question makes what is missing."""
+        """Tell a worker that the elder's answers are others than before. Nobody waits for that, hears how it went or
+        rings again: the next question makes what is missing."""
 
 
 # ---- teachers, finders, retrieval -------------------------------------------------------------------------

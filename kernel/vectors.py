@@ -23,7 +23,8 @@ MOST = 256  #: vectors a message: half a minute on one busy core, after which an
 def follow(tenant: TenantId, elder: ElderId, *, elders: Elders, index: VectorIndex, most: int = MOST) -> bool:
     """Whether the index now holds what the elder tells; nothing else, and nothing of one who is gone, stays in it.
 
-    At most `most` vectors are made at a time. Raises EngineUnavailable, StoreUnavailable.
+    At most `most` vectors are made, of what is told at the beginning: what comes meanwhile is for another message, and
+    only what goes meanwhile leaves. Raises EngineUnavailable, StoreUnavailable.
     """
     is_whole, seen = False, None
     while (mark := elders.answers_mark(tenant, elder)) != seen:
@@ -31,6 +32,7 @@ def follow(tenant: TenantId, elder: ElderId, *, elders: Elders, index: VectorInd
         texts = _texts(tenant, elder, elders)
         if texts:
             is_whole = index.hold(tenant, elder, texts, most=most)
+            most = 0
         else:
             index.delete(tenant, elder)
             is_whole = True

@@ -90,8 +90,8 @@ def prepare(services: Services, tenant: TenantId, said: ChatIn, *, version: Mode
     found = None
     if said.retrieval or said.strict:
         shown = _shown(services, version)
-        found = find_in_talk(said.message, history, lambda asked: retriever.find_read(asked, shown))
-        services.searched(tenant, elder)
+        with services.searching(tenant, elder):
+            found = find_in_talk(said.message, history, lambda asked: retriever.find_read(asked, shown))
     question = Question(
         text=said.message,
         history=history,

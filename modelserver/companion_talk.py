@@ -175,10 +175,11 @@ class Talk:
             answer.question = question if isinstance(question, str) else await self._heard(answer, question)
             await self._think(answer)
         except HeirloomError as error:
-            if isinstance(error, ContextTooLong | ConversationNotFound | ConversationFull):
-                self._rounds.clear()
-            if isinstance(error, ConversationNotFound | ConversationFull):
-                self.conversation = ""  # the next question begins another
+            if self._answer is answer:  # who was not told goes on, and is told then
+                if isinstance(error, ContextTooLong | ConversationNotFound | ConversationFull):
+                    self._rounds.clear()
+                if isinstance(error, ConversationNotFound | ConversationFull):
+                    self.conversation = ""  # the next question begins another
             await self._fail(answer, error)
         except WebSocketDisconnect:
             raise
@@ -230,9 +231,8 @@ class Talk:
             self._open(answer)
             retriever = self._services.retrievers.of(self._tenant, self._elder.id)
             search = retriever.find_read if companion.name == "own" else retriever.find_unread
-            found = find_in_talk(answer.question, answer.history, lambda asked: search(asked, most))
-            self._services.searched(self._tenant, self._elder)
-            return found
+            with self._services.searching(self._tenant, self._elder):
+                return find_in_talk(answer.question, answer.history, lambda asked: search(asked, most))
 
         async with self._services.turnstile.passed(self._tenant):
             return await run_in_threadpool(find)

@@ -1,6 +1,8 @@
 """The services: what the routes work with, built once from the settings."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -31,7 +33,7 @@ from config.config_loader import ConfigLoader
 from config.settings import Settings
 from kernel.clock import utc_now
 from kernel.elder import Elder
-from kernel.errors import ElderNotFound, QueueUnavailable
+from kernel.errors import ElderNotFound
 from kernel.ids import ElderId, TenantId
 from kernel.job import Job
 from kernel.memory import Memories, collect_memories
@@ -111,20 +113,21 @@ class Services:
         )
 
     def told(self, tenant: TenantId, elder: ElderId) -> None:
-        """After answers came or went: a worker sees to the vectors. Nobody waits for it, nor fails without it."""
-        try:
-            self.doorbell.ring_for_vectors(tenant, elder)
-        except QueueUnavailable:
-            log.warning("doorbell.unavailable", elder=elder)
+        """After answers came or went, or the elder: a worker sees to the vectors."""
+        self.doorbell.ring_for_vectors(tenant, elder)
 
-    def searched(self, tenant: TenantId, elder: Elder) -> None:
-        """After a question was searched for, which makes vectors: a removal that had passed the index did not see them.
+    @contextmanager
+    def searching(self, tenant: TenantId, elder: Elder) -> Iterator[None]:
+        """Around a search, which makes vectors: a removal that had passed the index did not see them.
 
-        Raises ElderNotFound.
+        Raises ElderNotFound, whatever else went wrong with an elder who is gone.
         """
-        if is_gone(tenant, elder, self.elders):
-            self.index.delete(tenant, elder.id)
-            raise ElderNotFound(elder=elder.id)
+        try:
+            yield
+        finally:
+            if is_gone(tenant, elder, self.elders):
+                self.index.delete(tenant, elder.id)
+                raise ElderNotFound(elder=elder.id)
 
     @property
     def models(self) -> ModelManager:

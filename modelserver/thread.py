@@ -94,7 +94,7 @@ def _added(services: Services, thread: Thread, turn: Turn) -> bool:
 
 
 def _still_told(services: Services, thread: Thread, given: tuple[MemoryId, ...]) -> bool:
-    """Whether the elder is still there, and every memory that the answer was given."""
+    """Whether the elder is still there, and every memory that the answer was given, or those that it could repeat."""
     if is_gone(thread.tenant, thread.elder, services.elders):
         return False
     if services.elders.answers_mark(thread.tenant, thread.elder.id) == thread.mark:
@@ -103,4 +103,5 @@ def _still_told(services: Services, thread: Thread, given: tuple[MemoryId, ...])
         told = {memory.id for memory in memories_of(services.elders, thread.tenant, thread.elder.id).items}
     except ElderNotFound:
         return False
-    return told.issuperset(given)
+    heard = {memory for turn in (thread.before.turns if thread.before else ()) for memory in turn.memory_ids}
+    return told.issuperset({*given, *heard})

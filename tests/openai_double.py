@@ -130,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
             message["refusal"] = "I'm sorry, I can't help with that."
         elif fault == "garbage":
             message["content"] = 'Sure! Here is the JSON: {"title": '
+        elif fault == "parts":
+            message["content"] = [{"type": "text", "text": "{}"}]
         elif fault == "misfit":
             message["content"] = '{"something": "else"}'
         else:
@@ -137,14 +139,17 @@ class _Handler(BaseHTTPRequestHandler):
             said = self.double.replies(form.get("name", ""), body["messages"][-1]["content"])
             message["content"] = json.dumps(said, ensure_ascii=False)
         read = tokens("".join(one["content"] for one in body["messages"]) + json.dumps(body.get("response_format", "")))
-        written = tokens(message["content"] or message["refusal"] or "")
+        written = tokens(str(message["content"] or message["refusal"] or ""))
+        choices = {"empty": [], "null": [None], "word": "none"}
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": 1,
             "model": MODEL,
-            "choices": [] if fault == "empty" else [{"index": 0, "message": message, "finish_reason": finish}],
-            "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+            "choices": choices.get(fault, [{"index": 0, "message": message, "finish_reason": finish}]),
+            "usage": {"uncounted": {}, "miscounted": "many"}.get(
+                fault, {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+            ),
         }
 
     def _cut(self) -> None:

@@ -2,7 +2,7 @@
 
 import structlog
 
-from kernel.errors import EngineUnavailable, QueueUnavailable, StoreUnavailable
+from kernel.errors import EngineUnavailable, StoreUnavailable
 from kernel.ids import ElderId, TenantId
 from kernel.ports import Doorbell, Elders, VectorIndex
 from kernel.vectors import follow
@@ -15,5 +15,5 @@ def make_vectors(tenant: TenantId, elder: ElderId, *, elders: Elders, index: Vec
     try:
         if not follow(tenant, elder, elders=elders, index=index):
             doorbell.ring_for_vectors(tenant, elder)
-    except (EngineUnavailable, QueueUnavailable, StoreUnavailable) as error:
+    except (EngineUnavailable, StoreUnavailable) as error:
         log.warning("vectors.left", elder=elder, error=error.code)

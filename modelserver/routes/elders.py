@@ -70,6 +70,7 @@ def delete_elder(elder: str, services: Provided, tenant: Family) -> ElderDeleted
     """The elder with answers, questions, jobs, versions, weights and vectors. Cut off halfway, ask for it again."""
     known = elder_id(elder)
     gone = remove_elder(tenant, known, words=services.word_stores, models=services.models)
+    services.told(tenant, known)  # a worker that was making vectors may have ended before it saw that
     return ElderDeleted(
         elder_id=known, deleted_answers=gone.answers, deleted_versions=gone.versions, deleted_jobs=gone.jobs
     )

@@ -59,7 +59,18 @@ def test_an_endpoint_without_schemas_is_told_the_schema_and_is_not_asked_for_one
         assert '"title"' in server.requests[0]["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "html", "cut", "garbage", "misfit", "length", "empty", "page"])
+@pytest.mark.parametrize("fault", ["uncounted", "miscounted"])
+def test_what_the_endpoint_does_not_count_is_estimated(server: OpenAiDouble, fault: str) -> None:
+    server.faults = [fault]
+    with model(server) as teacher:
+        reply = teacher.reply(TASK)
+    assert reply.value == NOTE and reply.tokens_read > 0 and reply.tokens_written > 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["429", "500", "html", "cut", "garbage", "parts", "misfit", "length", "empty", "null", "word", "page"],
+)
 def test_what_goes_wrong_once_is_asked_again(server: OpenAiDouble, fault: str) -> None:
     waits: list[float] = []
     server.faults = [fault, fault]

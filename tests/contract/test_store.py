@@ -1,20 +1,16 @@
 """One contract, two stores: the in-memory one, and MongoDB's protocol as the embedded server speaks it."""
 
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 
-from adapters.mongo import MongoFamilies, connect, create_indexes, ping
+from adapters.mongo import MongoFamilies, connect, create_indexes
 from adapters.mongo_conversations import MongoConversations, MongoFeedbacks
 from adapters.mongo_elders import MongoElders
 from adapters.mongo_files import MongoFiles, create_file_indexes
@@ -91,40 +87,6 @@ class Stores:
     feedbacks: Any
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = Path(sys.executable).with_name("secantusd-py")
-    assert program.is_file(), "the embedded store is part of the development set-up: make setup"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder: Path = tmp_path_factory.mktemp("mongo")
-    process = subprocess.Popen(
-        [program, "--port", str(port), "--storage-path", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"mongodb://127.0.0.1:{port}"
-    try:
-        _wait_until_it_answers(url)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + 30
-    with pymongo.MongoClient(url, serverSelectionTimeoutMS=200) as client:
-        while time.monotonic() < deadline:
-            try:
-                ping(client.admin)
-                return
-            except StoreUnavailable:
-                continue
-    raise AssertionError("the embedded store did not answer within 30 s")
-
-
 @pytest.fixture(params=["memory", "mongo"])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
@@ -140,7 +102,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
             MemoryFeedbacks(),
         )
         return
-    database = connect(request.getfixturevalue("server"), f"test_{time.monotonic_ns()}")
+    database = connect(request.getfixturevalue("mongo_url"), f"test_{time.monotonic_ns()}")
     create_indexes(database)
     create_file_indexes(database)
     yield Stores(

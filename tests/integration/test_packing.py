@@ -72,7 +72,7 @@ def test_a_shared_beginning_is_computed_once_and_teaches_the_same(
     model: torch.nn.Module, shared: int, lengths: list[int]
 ) -> None:
     batch = _batch(shared, lengths)
-    packed = pack(batch, width=8, dtype=torch.float32)
+    packed = pack(batch, width=8, dtype=torch.float32, window=64)
     wanted_loss, wanted_gradient = _loss_and_gradient(model, _padded(batch))
     loss, gradient = _loss_and_gradient(model, packed)
     assert loss == pytest.approx(wanted_loss, rel=1e-5)
@@ -84,11 +84,17 @@ def test_a_shared_beginning_is_computed_once_and_teaches_the_same(
 
 def test_what_hardly_shares_anything_stays_a_padded_batch() -> None:
     batch = _batch(4, [30, 25])
-    assert pack(batch, width=8, dtype=torch.float32).inputs["input_ids"].shape == (2, 30)
+    assert pack(batch, width=8, dtype=torch.float32, window=None).inputs["input_ids"].shape == (2, 30)
+
+
+def test_what_is_wider_than_the_models_window_stays_a_padded_batch() -> None:
+    batch = _batch(20, [30, 25])
+    assert pack(batch, width=8, dtype=torch.float32, window=29).inputs["input_ids"].shape == (2, 30)
+    assert pack(batch, width=8, dtype=torch.float32, window=30).inputs["input_ids"].shape == (1, 40)
 
 
 def test_the_trunk_ends_before_the_first_token_that_is_learnt() -> None:
     """Two samples of the same question and answer: what is learnt is learnt of both."""
     batch = {name: rows[[0, 0]] for name, rows in _batch(6, [12, 10]).items()}
-    packed = pack(batch, width=4, dtype=torch.float32)
+    packed = pack(batch, width=4, dtype=torch.float32, window=None)
     assert int((packed.wanted != -100).sum()) == 6

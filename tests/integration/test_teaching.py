@@ -18,7 +18,6 @@ from kernel.kept_model import Budget
 from kernel.pair import most_asked
 from kernel.topic import most_topics
 from modelserver.cli.demo import SAMPLES, Sample
-from tests.contract.test_store import server as mongo  # noqa: F401 - a fixture
 from tests.fakes import MemoryIndex
 from tests.offline import EMBEDDER
 from tests.openai_double import OpenAiDouble
@@ -48,10 +47,10 @@ def teacher() -> Iterator[OpenAiDouble]:
 
 
 @pytest.fixture
-def household(teacher: OpenAiDouble, mongo: str, tmp_path: Path) -> Iterator[Open]:  # noqa: F811
+def household(teacher: OpenAiDouble, mongo_url: str, tmp_path: Path) -> Iterator[Open]:
     """Opens one, with so many of the sample elder's memories. GraphRAG asks no teacher, and is not here."""
     opened: list[Household] = []
-    database = connect(mongo, "".join(filter(str.isalnum, tmp_path.name)))
+    database = connect(mongo_url, "".join(filter(str.isalnum, tmp_path.name)))
     teacher.faults, teacher.requests = [], []
 
     def open_one(language: str, memories: int, **options: Any) -> Household:

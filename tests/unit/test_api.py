@@ -66,9 +66,8 @@ class Bell:
         self.rung.append((job, queue))
 
     def ring_for_vectors(self, tenant: TenantId, elder: ElderId) -> None:
-        if self.is_broken:
-            raise QueueUnavailable
-        self.told.append((tenant, elder))
+        if not self.is_broken:
+            self.told.append((tenant, elder))
 
 
 class EchoEngine:
@@ -811,16 +810,21 @@ def test_without_the_queue_an_upload_succeeds_and_the_first_question_makes_the_v
     assert "海边" in answer.text and house.services.index.has(house.tenant, ElderId(ELDER))  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
 def test_a_question_under_way_leaves_no_vectors_of_an_elder_who_is_deleted_meanwhile(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, is_refused: bool
 ) -> None:
+    """Also where the index takes nothing more for one who is gone."""
     house.elder()
     house.publish()
     similarities = house.services.index.similarities
 
     def late(*asked: object, **texts: object) -> object:
         assert house.client.delete(f"/elders/{ELDER}").status_code == 200
-        return similarities(*asked, **texts)  # type: ignore[arg-type]
+        found = similarities(*asked, **texts)  # type: ignore[arg-type]
+        if is_refused:
+            raise EngineUnavailable(engine="chroma", reason="NotFoundError")
+        return found
 
     monkeypatch.setattr(house.services.index, "similarities", late)
     answer = house.client.post("/chat", json={"elder_id": ELDER, "message": "你住在哪里？"})

@@ -1,5 +1,6 @@
 """Conversations and feedback over REST: kept, gone on with, taken back, and told to nobody else."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,24 @@ def test_what_is_deleted_while_the_answer_comes_is_not_made_again(
     said = ask(house, "那只橘猫叫什么名字？", **going_on)
     assert said["response"] and said["conversation_id"] is None
     assert "阿福" not in str([*house.services.conversations.whole(house.tenant, ElderId(ELDER))])
+
+
+def test_an_answer_that_repeats_from_the_conversation_what_is_taken_back_meanwhile_is_not_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.client.post(f"/elders/{ELDER}/answers", json=CAT)
+    talk = ask(house, "你好吗？", member="小明", retrieval=False)["conversation_id"]
+    [cat] = [one.id for one in house.services.elders.answers(house.tenant, ElderId(ELDER)) if "阿福" in one.answer]
+    assert ask(house, "那只橘猫叫什么名字？", conversation_id=talk)["memory_ids"]
+
+    def repeat(*_: object) -> Iterator[str]:
+        assert house.client.delete(f"/elders/{ELDER}/answers/{cat}").status_code == 200
+        yield CAT["answer"]
+
+    monkeypatch.setattr(house.engine, "chat", repeat)
+    assert ask(house, "再说一遍", conversation_id=talk, retrieval=False)["conversation_id"] is None
+    [left] = house.services.conversations.whole(house.tenant, ElderId(ELDER))
+    assert [turn.question for turn in left.turns] == ["你好吗？"]
 
 
 def test_a_memory_taken_back_takes_the_turns_and_the_feedback_that_rest_on_it(house: House) -> None:

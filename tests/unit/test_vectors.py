@@ -1,14 +1,16 @@
 """Vectors follow what is told, in the background, and nothing is made again of what was taken back or deleted."""
 
 from collections.abc import Callable, Sequence
+from threading import Event
 
 import pytest
+from kombu.exceptions import OperationalError
 
-from adapters.doorbell import VECTORS_TASK, CeleryDoorbell, celery_app
+from adapters.doorbell import TASK, VECTORS_TASK, CeleryDoorbell, celery_app
 from kernel.clock import utc_now
 from kernel.elder import Elder
-from kernel.errors import EngineUnavailable, QueueUnavailable, StoreUnavailable
-from kernel.ids import ElderId, TenantId, digest
+from kernel.errors import EngineUnavailable, StoreUnavailable
+from kernel.ids import ElderId, JobId, TenantId, digest
 from kernel.memory import Answer, collect_memories
 from kernel.retrieval import Retriever, views
 from kernel.vectors import MOST, follow
@@ -103,7 +105,9 @@ def test_a_memory_that_is_taken_back_while_its_vector_is_made_has_none(house: Ho
 def test_what_is_told_while_vectors_are_made_has_them_too(house: House) -> None:
     more = Answer(question="Did you dance?", answer="Every Saturday, in the hall behind the church.")
     house.embedder.meanwhile = lambda: house.elders.add_answers(US, ELDER, [more])
-    assert house.follow()
+    house.work()
+    assert house.bell.told == [(US, ELDER)] and house.index.embeds == len(vectors(TOLD))
+    house.work()
     assert house.index.holds(US, ELDER) == vectors([*TOLD, more])
 
 
@@ -160,11 +164,62 @@ def test_the_message_carries_ids_and_nothing_else() -> None:
     app = celery_app("memory://")
     CeleryDoorbell(app).ring_for_vectors(US, ELDER)
     with app.connection_for_read() as connection:
-        message = connection.SimpleQueue("cpu").get(block=False)
+        message = connection.SimpleQueue("cpu").get(timeout=20)
     args, named, _ = message.decode()
     assert (message.headers["task"], args, named) == (VECTORS_TASK, [US, ELDER], {})
 
 
-def test_a_broker_that_is_down_is_named_so() -> None:
-    with pytest.raises(QueueUnavailable):
-        CeleryDoorbell(celery_app("redis://127.0.0.1:1/0")).ring_for_vectors(US, ELDER)
+def test_a_training_goes_before_vectors() -> None:
+    app = celery_app("memory://")
+    sent = []
+    app.send_task = lambda task, *, priority, **_: sent.append((task, priority))
+    doorbell = CeleryDoorbell(app)
+    doorbell.ring(US, JobId("j"), "cpu")
+    doorbell.ring_for_vectors(US, ELDER)
+    _until(lambda: len(sent) == 2)
+    assert dict(sent) == {TASK: 0, VECTORS_TASK: 9}  # Redis: the lowest first
+
+
+def test_nobody_waits_for_a_broker_that_hangs_and_one_message_stands_for_many() -> None:
+    app = celery_app("memory://")
+    begun, hangs, sent = Event(), Event(), []
+
+    def send(task: str, *, args: list[str], **_: object) -> None:
+        begun.set()
+        assert hangs.wait(20)
+        sent.append(args)
+
+    app.send_task = send
+    doorbell = CeleryDoorbell(app)
+    doorbell.ring_for_vectors(US, ELDER)
+    assert begun.wait(20)
+    for tenant in (THEM, US, THEM, US):
+        doorbell.ring_for_vectors(tenant, ELDER)
+    assert not sent
+    hangs.set()
+    _until(lambda: len(sent) == 3)
+    assert sent == [[US, ELDER], [THEM, ELDER], [US, ELDER]]
+
+
+def test_a_broker_that_is_down_does_not_end_what_rings() -> None:
+    app = celery_app("memory://")
+    sent = []
+
+    def send(task: str, *, args: list[str], **_: object) -> None:
+        sent.append(args)
+        if len(sent) < 3:
+            raise [OperationalError(), RuntimeError()][len(sent) - 1]
+
+    app.send_task = send
+    doorbell = CeleryDoorbell(app)
+    for count in range(1, 4):
+        doorbell.ring_for_vectors(US, ELDER)
+        _until(lambda count=count: len(sent) == count)
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if is_so():
+            return
+        Event().wait(0.01)
+    raise AssertionError("it never was")

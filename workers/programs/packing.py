@@ -10,8 +10,10 @@ import torch
 
 from workers.programs.crew import Batch
 
-_PAYS = 3  #: from a trunk of 1/3 of the batch's width on: each branch is computed against all the others' tokens, too
-_NONE = -100  #: the label of what is not learnt
+NOT_LEARNT = -100  #: as a label; torch's and transformers' own
+_WIDTHS = (
+    3  #: of the trunk, at most, is a batch that is packed: each branch is computed against all others' tokens, too
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,26 +24,27 @@ class Rows:
     wanted: torch.Tensor
 
 
-def pack(batch: Batch, *, width: int, dtype: torch.dtype) -> Rows:
+def pack(batch: Batch, *, width: int, dtype: torch.dtype, window: int | None) -> Rows:
     """`batch`: input_ids, attention_mask, labels, padded on the right. Filled up to a multiple of `width` tokens; as it
-    is where hardly anything is shared. `dtype`: the model's."""
+    is where hardly anything is shared, or it does not fit the attention's `window`. `dtype`: the model's."""
     ids, seen = batch["input_ids"], batch["attention_mask"].bool()
-    wanted = torch.nn.functional.pad(batch["labels"], (0, 1), value=_NONE)[:, 1:]
-    is_shared = (ids == ids[0]).all(0) & (wanted == _NONE).all(0) & seen.all(0)
+    wanted = torch.nn.functional.pad(batch["labels"], (0, 1), value=NOT_LEARNT)[:, 1:]
+    is_shared = (ids == ids[0]).all(0) & (wanted == NOT_LEARNT).all(0) & seen.all(0)
     trunk = int(is_shared.long().cumprod(0).sum())
-    if len(ids) == 1 or trunk * _PAYS < ids.shape[1]:
+    rows, widest = ids.shape
+    if rows == 1 or widest > min(_WIDTHS * trunk, window or widest):
         return Rows(inputs={"input_ids": ids, "attention_mask": batch["attention_mask"]}, wanted=wanted.flatten())
     seen[1:, :trunk] = False
-    rows, places = seen.nonzero(as_tuple=True)
-    branches = torch.where(places < trunk, 0, rows + 1)
-    filled = (0, -len(rows) % width)
+    samples, places = seen.nonzero(as_tuple=True)
+    branches = torch.where(places < trunk, 0, samples + 1)
+    filled = (0, -len(samples) % width)
     return Rows(
         inputs={
-            "input_ids": torch.nn.functional.pad(ids[rows, places], filled)[None],
+            "input_ids": torch.nn.functional.pad(ids[samples, places], filled)[None],
             "position_ids": torch.nn.functional.pad(places, filled)[None],
             "attention_mask": _mask(torch.nn.functional.pad(branches, filled, value=-1), dtype),
         },
-        wanted=torch.nn.functional.pad(wanted[rows, places], filled, value=_NONE),
+        wanted=torch.nn.functional.pad(wanted[samples, places], filled, value=NOT_LEARNT),
     )
 
 

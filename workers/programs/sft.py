@@ -20,7 +20,7 @@ from kernel.memory_need import STEP_TOKENS
 from workers.programs.buckets import BucketSampler
 from workers.programs.checkpoint import MarkWhole, last_whole
 from workers.programs.crew import Batch, Crew, crew_size
-from workers.programs.packing import pack
+from workers.programs.packing import NOT_LEARNT, pack
 from workers.programs.training import (
     TellProgress,
     common_arguments,
@@ -48,7 +48,7 @@ class AnswerTrainer(SFTTrainer):
         self, model: PeftModel, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         """Each process of the crew computes a share, and all divide by the whole batch's answer tokens."""
-        count = int((inputs["labels"][:, 1:] != -100).sum())
+        count = int((inputs["labels"][:, 1:] != NOT_LEARNT).sum())
         if self.crew is None:
             self.crew = self._new_crew(model.train())
         losses = []
@@ -75,16 +75,17 @@ class AnswerTrainer(SFTTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        rows = pack(inputs, width=_WIDTH, dtype=causal.dtype)
-        places = _in_equal_numbers((rows.wanted != -100).nonzero().flatten())
+        window = getattr(causal.config, "sliding_window", None)
+        rows = pack(inputs, width=_WIDTH, dtype=causal.dtype, window=window)
+        places = _in_equal_numbers((rows.wanted != NOT_LEARNT).nonzero().flatten())
         with self.accelerator.autocast():  # accelerate puts it around the whole model's forward, not around a part's
             hidden = causal.model(**rows.inputs, use_cache=False).last_hidden_state
             logits = causal.lm_head(hidden.flatten(0, 1)[places]).float()
-        answer_tokens = (rows.wanted != -100).sum()
+        answer_tokens = (rows.wanted != NOT_LEARNT).sum()
         wanted = rows.wanted[places].clone()
-        wanted[answer_tokens:] = -100
+        wanted[answer_tokens:] = NOT_LEARNT
         count = answer_tokens if num_items_in_batch is None else num_items_in_batch
-        loss = torch.nn.functional.cross_entropy(logits, wanted, ignore_index=-100, reduction="sum") / count
+        loss = torch.nn.functional.cross_entropy(logits, wanted, ignore_index=NOT_LEARNT, reduction="sum") / count
         return (loss, None) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> BucketSampler:
@@ -162,7 +163,7 @@ def lora_config(lora: dict[str, Any]) -> LoraConfig:
 
 def _has_answer(row: dict[str, Any]) -> bool:
     """A prompt as long as max_seq_length leaves none."""
-    return any(label != -100 for label in row["labels"])
+    return any(label != NOT_LEARNT for label in row["labels"])
 
 
 def cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
@@ -174,7 +175,7 @@ def cut_to_opening(row: dict[str, Any], tokens: int) -> dict[str, list[int]]:
     """
     end = len(row["labels"])
     if row["is_opening"]:
-        end = min(end, next(at for at, label in enumerate(row["labels"]) if label != -100) + tokens)
+        end = min(end, next(at for at, label in enumerate(row["labels"]) if label != NOT_LEARNT) + tokens)
     return {"input_ids": row["input_ids"][:end], "labels": row["labels"][:end]}
 
 
