@@ -64,6 +64,11 @@ _MARRIED = (
     (re.compile("我(?:们)?(?:跟|和|同|与)(?=[^，。；！？]{2,8}结(?:的|了)?婚)"), "spouse", "结婚"),
 )
 
+_NAME_ASKED = re.compile(
+    rf"(?<!的)(?<=[您你，。：])(?P<asked>{_KIN})(?:的)?(?:名字|大名|姓名|是谁|(?:名字)?叫(?:什么|啥))"
+    rf"|[给为](?P<given>{_KIN})[取起]"
+)
+
 
 def chinese_kin(sentence: str, people: Sequence[str]) -> Iterator[Said]:
     """`people`: names, among them those of the sentence; relatives that are called by no name may be there, too."""
@@ -84,6 +89,12 @@ def chinese_kin(sentence: str, people: Sequence[str]) -> Iterator[Said]:
         for match in pattern.finditer(text):
             if name := _starting(text[match.end() :], names):
                 yield Said(kin=kin, called=word, name=name)
+
+
+def chinese_name_asked(question: str) -> str | None:
+    """The relative whose name is asked for. Not "您妈妈的妹妹" or "您儿子的狗"."""
+    found = _NAME_ASKED.search(question)
+    return _CALLED[found["asked"] or found["given"]] if found else None
 
 
 def _whose(before: str, word: str, names: Sequence[str]) -> str | None:

@@ -60,6 +60,16 @@ _PATTERNS = tuple(
     )
 )
 
+_NAME_ASKED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b[Yy]our {_MODIFIERS}(?P<kin>{_KIN})['’]s? (?:(?:first|full|given|real|Christian|maiden) )?names?\b",
+        rf"\b(?i:names? of|name did you give(?: to)?|call|name) your {_MODIFIERS}(?P<kin>{_KIN})(?!['’])",
+        rf"\b[Yy]our {_MODIFIERS}(?P<kin>{_KIN}) (?:(?:was|is|were|are) )?(?:called|named)\b",
+        rf"^[Ww]ho (?:was|is|were|are) your {_MODIFIERS}(?P<kin>{_KIN})\W*$",
+    )
+)
+
 
 def english_kin(sentence: str) -> Iterator[Said]:
     """Each relative that the sentence tells of, the surest ways of saying it first."""
@@ -74,6 +84,12 @@ def english_kin(sentence: str) -> Iterator[Said]:
             names = re.split(", and |, | and ", name) if _is_several(found["kin"]) else [re.split(", | and ", name)[0]]
             yield from (Said(whose=whose, kin=kin, called=found["kin"], name=one) for one in names)
             text = text[: match.start("kin")] + "~" * (match.end() - match.start("kin")) + text[match.end() :]
+
+
+def english_name_asked(question: str) -> str | None:
+    """The relative whose name is asked for. Not "your mother's sister's", nor "your son's dog's"."""
+    found = next((match for pattern in _NAME_ASKED if (match := pattern.search(question))), None)
+    return _kind(found["kin"]) if found else None
 
 
 def _kind(word: str) -> str:

@@ -41,8 +41,8 @@ _ZH_STOP_CHARACTERS = frozenset(
     "的了是在我你他她它您和与就都也还很有这那哪吗呢吧啊呀么之着过把被给跟从到对而或又再才只不没请"
 )
 
-# What a family calls its people: the question says "mum" where the memory says "mother".
-_KIN = {
+# What the young call otherwise: the question says "mum" or "radio" where the memory says "mother" or "wireless".
+_ALSO_CALLED = {
     alias: name
     for name, aliases in {
         "mother": "mum mummy mom mommy mam mama ma",
@@ -51,6 +51,14 @@ _KIN = {
         "grandfather": "grandad granddad grandpa gramps",
         "child": "kid children",
         "husband": "hubby",
+        "radio": "wireless",
+        "telephone": "phone",
+        "television": "telly tv",
+        "bicycle": "bike",
+        "aeroplane": "plane airplane",
+        "photograph": "photo",
+        "refrigerator": "fridge",
+        "film": "movie",
         "母亲": "妈妈 老妈 妈 娘 阿妈 姆妈",
         "父亲": "爸爸 老爸 爸 爹 阿爸",
         "祖父": "爷爷 阿公",
@@ -59,10 +67,19 @@ _KIN = {
         "外祖母": "外婆 姥姥",
         "丈夫": "老公 爱人 老伴",
         "妻子": "老婆 媳妇",
+        "收音机": "无线电 话匣子 半导体",
+        "自行车": "脚踏车 单车",
+        "火柴": "洋火",
+        "肥皂": "洋皂 洋胰子",
+        "煤油": "洋油",
+        "缝纫机": "洋机",
+        "结婚": "成亲 成家",
     }.items()
     for alias in aliases.split()
 }
-_ZH_KIN = re.compile("|".join(sorted((word for word in _KIN if not word.isascii()), key=len, reverse=True)))
+_ZH_ALSO_CALLED = re.compile(
+    "|".join(sorted((word for word in _ALSO_CALLED if not word.isascii()), key=len, reverse=True))
+)
 _IRREGULAR = dict(
     pair.split(":")
     for pair in """
@@ -108,7 +125,8 @@ def sentences(text: str) -> list[str]:
 def tokens(text: str) -> list[str]:
     """What a lexical search compares: stemmed English content words; Chinese characters and bigrams.
 
-    Case, full-width forms, names of relatives, and Chinese-written years are folded; stop words are dropped.
+    Case, full-width forms, what relatives and things are also called, and Chinese-written years are folded; stop words
+    are dropped.
     """
     plain = fold_years(unicodedata.normalize("NFKC", text).lower())
     found: list[str] = []
@@ -167,12 +185,12 @@ def _english_tokens(word: str) -> list[str]:
     word = re.split("['’]", word)[0]
     if word in STOP_WORDS:
         return []
-    return [stem(_KIN.get(word, word))]
+    return [stem(_ALSO_CALLED.get(word) or _ALSO_CALLED.get(word.removesuffix("s"), word))]
 
 
 def _hanzi_tokens(run: str) -> list[str]:
     found: list[str] = []
-    run = _ZH_KIN.sub(lambda match: _KIN[match.group()], run)
+    run = _ZH_ALSO_CALLED.sub(lambda match: _ALSO_CALLED[match.group()], run)
     for piece in _ZH_STOP_WORDS.sub(" ", run).split():
         parts = "".join(" " if character in _ZH_STOP_CHARACTERS else character for character in piece).split()
         for part in parts:

@@ -3,6 +3,7 @@
 Two sides are weighed, not ranks: how near the vectors are (in standard deviations over this elder's
 memories, because e5's cosines are squeezed together), and which share of the question's rare words a
 memory holds (BM25 over its own maximum: a question of common words says little, and so counts little).
+A memory that names the relative whose name is asked for counts as one that holds every word of the question, too.
 A grandchild asks an elder about "Grandpa" and means the elder's husband: so the question is searched for.
 """
 
@@ -13,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from kernel.errors import EngineUnavailable
 from kernel.ids import ElderId, TenantId, digest
+from kernel.kin_names import name_asked, names_told
 from kernel.language import sentences, tokens, weight
 from kernel.memory import PART, Memories, Memory, excerpt
 
@@ -46,6 +49,18 @@ _WIFE = "grandma|granny|gran|nana|nan|grandmother|mum|mummy|mom|mommy|mama"
 _SPOUSE = re.compile(rf"(?<!our )(?<!his )(?<!her )(?<!my )(?<!the )\b(?:({_HUSBAND})|{_WIFE})\b", re.I)
 _ZH_KIN = "爷爷|外公|姥爷|奶奶|外婆|姥姥|爸爸|妈妈|爸|妈"
 _ZH_SPOUSE = re.compile(f"(?<![您你他她的老])(?:{_ZH_KIN})")
+#: A husband is not lost as a ring is.
+_NEAREST = r"(your (?:husband|wife|mother|mum|mam|father|dad|parents|sister|brother|son|daughter))\b(?!['’])"
+_DEATHS = tuple(
+    (re.compile(pattern, re.I), plainly)
+    for pattern, plainly in (
+        (rf"\b(?:we|you|they) lose {_NEAREST}", r"\1 die"),
+        (rf"\b(?:we|you|they) lost {_NEAREST}", r"\1 died"),
+        (r"\bpass away\b", "die"),
+        (r"\bpassed away\b", "died"),
+        ("离开了?我们|[去过]世", "走"),
+    )
+)
 _ADDRESS = re.compile(
     rf"^\s*(?:(?:dear\s+)?(?:{_HUSBAND}|{_WIFE})\b|{_ZH_KIN})\s*[,，!！、]\s*"
     rf"|\s*[,，]\s*(?:(?:{_HUSBAND}|{_WIFE})\b|{_ZH_KIN})(?=\s*[?？!！.。]*\s*$)",
@@ -127,6 +142,15 @@ class Retriever:
         answers, both = (index.shares(words) for index in self._words)
         return np.maximum(answers, both)
 
+    def names(self, heard: str) -> Scores:
+        """1 for each memory that names the relative whose name is asked for, 0 for others."""
+        kin = name_asked(heard)
+        return np.array([kin in told for told in self._names_told]) * 1.0 if kin else np.zeros(len(self._memories))
+
+    @cached_property
+    def _names_told(self) -> Sequence[frozenset[str]]:
+        return [names_told(memory.answer) for memory in self._memories]
+
     def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
         """From before the sentence that makes the question likeliest; unread, the one with most of its words."""
         if weight(memory.answer) <= PART:
@@ -142,7 +166,8 @@ class Retriever:
         heard = heard_as(question)
         if not self._memories:
             return heard, np.zeros(0)
-        return heard, _standardised(self.similarities(heard)) + WORDS_WEIGHT * self.overlaps(heard)
+        said = self.overlaps(heard) + self.names(heard)
+        return heard, _standardised(self.similarities(heard)) + WORDS_WEIGHT * said
 
     def _read(self, heard: str, answers: Sequence[str]) -> list[float]:
         """Nothing where it cannot be read: what was found is better than no answer."""
@@ -193,9 +218,14 @@ def views(memories: Sequence[Memory]) -> list[str]:
 
 
 def heard_as(question: str) -> str:
-    """As the elder hears it: "Grandma, ..." is the elder; "Grandpa", nobody's in particular, is the spouse."""
+    """As the elder hears it: "Grandma, ..." is the elder; "Grandpa", nobody's in particular, is the spouse.
+
+    Who was lost has died, and in Chinese has gone.
+    """
     asked = _ADDRESS.sub("", question)
     heard = _SPOUSE.sub(lambda match: "your husband" if match.group(1) else "your wife", asked)
+    for gently, plainly in _DEATHS:
+        heard = gently.sub(plainly, heard)
     return _ZH_SPOUSE.sub("您老伴", heard)
 
 

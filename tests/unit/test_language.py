@@ -54,6 +54,12 @@ def test_a_familys_word_for_a_relative_meets_the_elders():
     assert tokens("您爸爸") == tokens("我爹")
 
 
+def test_a_thing_is_found_under_the_name_that_it_had():
+    assert tokens("your first radio") == tokens("our first wireless")
+    assert tokens("the phones and the telly") == tokens("telephone, television")
+    assert tokens("自行车") == tokens("脚踏车")
+
+
 def test_a_year_in_chinese_numerals_meets_one_in_digits():
     assert "1962" in tokens("一九六二年春天")
     assert years("一九六二年到上海，1974年得奖，二〇一一年") == [1962, 1974, 2011]

@@ -7,7 +7,7 @@ import pytest
 from kernel.ids import ElderId, TenantId
 from kernel.language import weight
 from kernel.memory import EXCERPT, Answer, collect_memories
-from kernel.retrieval import Bm25, Retriever
+from kernel.retrieval import Bm25, Retriever, heard_as
 from tests.elders import held_out, sample_memories
 from tests.fakes import Letters, MemoryIndex, Reads
 from tests.offline import EMBEDDER
@@ -103,6 +103,34 @@ def test_a_grandchilds_grandpa_is_the_elders_husband(index):
     retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ElderId("grandpa"))
     assert "Arthur" in retriever.find("Where did you first see Grandpa?", 1)[0].answer
     assert "Josiah" in retriever.find("What was your grandfather's work?", 1)[0].answer
+
+
+def test_the_memory_that_names_a_relative_is_found_for_the_name(index):
+    answers = [
+        Answer(question="What work did your mother do?", answer="My mother, Dora, took in sewing."),
+        Answer(question="What did your mother teach you?", answer="My mother taught me never to waste a thing."),
+        Answer(question="What were you called at school?", answer="My first name at school was Peg."),
+    ]
+    memories = collect_memories(answers, elder_name="Margaret", language="en")
+    retriever = Retriever(memories, index=index, reranker=Reads(), tenant=TENANT, elder=ElderId("dora"))
+    assert list(retriever.names("What was your mum's first name?")) == [1, 0, 0]
+    assert list(retriever.names("What did your mum sew?")) == [0, 0, 0]
+    assert "Dora" in retriever.find("What was your mum's first name?", 1)[0].answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [
+        ("What year did we lose Grandpa?", "What year did your husband die?"),
+        ("Where were you when we lost your mother?", "Where were you when your mother died?"),
+        ("When did your dad pass away?", "When did your dad die?"),
+        ("Where did you lose your mother's ring?", "Where did you lose your mother's ring?"),
+        ("爷爷是哪一年离开我们的？", "您老伴是哪一年走的？"),
+        ("您爹是哪一年过世的？", "您爹是哪一年走的？"),
+    ],
+)
+def test_a_death_is_heard_as_the_old_tell_it(asked, heard):
+    assert heard_as(asked) == heard
 
 
 SEA = [
