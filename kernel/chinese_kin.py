@@ -64,9 +64,13 @@ _MARRIED = (
     (re.compile("我(?:们)?(?:跟|和|同|与)(?=[^，。；！？]{2,8}结(?:的|了)?婚)"), "spouse", "结婚"),
 )
 
+_YOUR = "[您你](?:的|家的?)?(?:第?[大二三四小])?"
 _NAME_ASKED = re.compile(
-    rf"(?<!的)(?<=[您你，。：])(?P<asked>{_KIN})(?:的)?(?:名字|大名|姓名|是谁|(?:名字)?叫(?:什么|啥))"
-    rf"|[给为](?P<given>{_KIN})[取起]"
+    rf"{_YOUR}(?P<asked>{_KIN})(?:的)?(?:名字|大名|姓名|是谁|(?:名字)?叫(?:什么|啥))|[给为](?P<given>{_KIN})[取起]"
+)
+_ABOUT = re.compile(
+    rf"(?:讲讲|说说|谈谈|聊聊|介绍)(?:一下)?{_YOUR}(?P<told>{_KIN})们?(?:的事情?)?[吧呢吗]?\W*$"
+    rf"|[您你]有(?:几个|多少|没有)(?P<had>{_KIN})"
 )
 
 
@@ -95,6 +99,12 @@ def chinese_name_asked(question: str) -> str | None:
     """The relative whose name is asked for. Not "您妈妈的妹妹" or "您儿子的狗"."""
     found = _NAME_ASKED.search(question)
     return _CALLED[found["asked"] or found["given"]] if found else None
+
+
+def chinese_relative_asked_about(question: str) -> str | None:
+    """Whom the whole question is about: "讲讲您的孩子吧。" """
+    found = _ABOUT.search(question)
+    return _CALLED[found["told"] or found["had"]] if found else None
 
 
 def _whose(before: str, word: str, names: Sequence[str]) -> str | None:

@@ -70,6 +70,11 @@ _NAME_ASKED = tuple(
     )
 )
 
+_ABOUT = re.compile(
+    rf"\b(?i:about|who (?:was|is|were|are)|how many|have|raise) (?:any )?(?:[Yy]our )?{_MODIFIERS}(?P<kin>{_KIN})"
+    rf"(?: (?:do|did|have) you(?: have)?)?\W*$"
+)
+
 
 def english_kin(sentence: str) -> Iterator[Said]:
     """Each relative that the sentence tells of, the surest ways of saying it first."""
@@ -89,6 +94,12 @@ def english_kin(sentence: str) -> Iterator[Said]:
 def english_name_asked(question: str) -> str | None:
     """The relative whose name is asked for. Not "your mother's sister's", nor "your son's dog's"."""
     found = next((match for pattern in _NAME_ASKED if (match := pattern.search(question))), None)
+    return _kind(found["kin"]) if found else None
+
+
+def english_relative_asked_about(question: str) -> str | None:
+    """Whom the whole question is about: "Tell me about your children." """
+    found = _ABOUT.search(question)
     return _kind(found["kin"]) if found else None
 
 

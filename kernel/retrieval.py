@@ -149,7 +149,7 @@ class Retriever:
 
     @cached_property
     def _names_told(self) -> Sequence[frozenset[str]]:
-        return [names_told(memory.answer) for memory in self._memories]
+        return [names_told(memory) for memory in self._memories]
 
     def _narrowed(self, heard: str, memory: Memory, *, is_read: bool = True) -> Memory:
         """From before the sentence that makes the question likeliest; unread, the one with most of its words."""
