@@ -2,7 +2,7 @@
 import { $, fromAddress, get, here, post, words } from "./api.js";
 import { showStory } from "./story.js";
 import { ask, complain, forgetAll, listTalks, say, startAnew } from "./talk.js";
-import { showConsent } from "./teach.js";
+import { showTraining } from "./teach.js";
 import { showVersions } from "./versions.js";
 
 let wanted = fromAddress.get("elder");
@@ -39,7 +39,7 @@ async function openHouse() {
     for (const id of INSIDE) $(id).hidden = false;
     $("talks").hidden = isNarrow.matches;
     $("member").value = here.member;
-    showConsent(elders);
+    showTraining(elders);
     startAnew();
     await listTalks();
     $("message").focus();
@@ -62,7 +62,7 @@ function readAgain(told) {
 }
 
 function another() {
-  startAnew(); showConsent(); readAgain();
+  startAnew(); showTraining(); readAgain();
   return listTalks().catch(complain);
 }
 
@@ -80,7 +80,7 @@ $("language").addEventListener("click", () => {
   showWords();
   if ($("elderlabel").hidden) return;
   if (!$("welcome").hidden) startAnew();
-  showConsent(); readAgain();
+  showTraining(); readAgain();
   listTalks().catch(complain);
 });
 $("member").addEventListener("change", () => {

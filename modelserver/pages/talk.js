@@ -1,6 +1,8 @@
 // Talking: questions and answers, the talks that are kept, and what the family says of an answer.
 import { $, drop, elder, elderName, get, here, make, post, stream, words } from "./api.js";
 
+const OPENING = 60;  // letters of a question that is offered
+
 let open = "", said = [], asking = null;
 
 export function say(kind, text) {
@@ -16,9 +18,18 @@ export function startAnew() {
   $("welcome").hidden = false;
   $("face").textContent = [...elderName()][0] ?? "";
   $("greeting").textContent = words().greeting(elderName());
-  $("openings").replaceChildren(...[words().first, words().second, words().third].map(text =>
-    make("button", { type: "button", text, on: { click: () => ask(text) } })));
+  offerOpenings().catch(complain);
   for (const item of $("talklist").children) item.classList.remove("open");
+}
+
+// Questions that were answered: any three, others in each new talk. Until three were, some that suit any life.
+async function offerOpenings() {
+  const whose = elder(), { answers } = await get(`/elders/${whose}/answers?limit=1000`);
+  if (whose !== elder()) return;
+  const told = [...new Set(answers.map(one => one.question).filter(one => one && one.length <= OPENING))];
+  const some = [...Array(3)].flatMap(() => told.splice(Math.floor(Math.random() * told.length), 1));
+  const openings = some.length < 3 ? [words().first, words().second, words().third] : some;
+  $("openings").replaceChildren(...openings.map(text => make("button", { type: "button", text, on: { click: () => ask(text) } })));
 }
 
 export async function ask(message) {
@@ -48,7 +59,7 @@ export async function ask(message) {
     text.textContent = error instanceof TypeError ? words().offline : error.message; bubble.classList.add("error");
   }
   bubble.classList.remove("waiting"); bubble.ariaBusy = "false";
-  if (asking === mine) { $("send").disabled = false; $("message").focus(); }
+  if (asking === mine) { bubble.scrollIntoView({ block: "end" }); $("send").disabled = false; $("message").focus(); }
 }
 
 // ---- the talks that are kept ------------------------------------------------------------------------
@@ -136,7 +147,7 @@ function thumbs(turn) {
     }
     await give(verdict);
     form.hidden = verdict !== "down";
-    if (!form.hidden) form.querySelector("textarea").focus();
+    if (!form.hidden) { form.querySelector("textarea").focus(); form.scrollIntoView({ block: "nearest" }); }
   }
   const text = make("textarea", { rows: 3, required: true, maxLength: 2000, value: given?.correction ?? "" }), keep = make("input", { type: "checkbox" });
   form.append(

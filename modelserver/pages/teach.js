@@ -1,11 +1,18 @@
 // Memories and training: answers typed in or uploaded, consent, and a training that is watched.
 import { $, call, drop, elder, get, make, post, put, words } from "./api.js";
 
-let job = null, following = null;
-const consents = {};
+const consents = {}, jobs = {};
+let following = null;
 
-export function showConsent(elders = []) {
-  for (const one of elders) consents[one.elder_id] = one.consent;
+// Of the elder who is chosen: the consent, and the training that is under way or was watched last.
+export function showTraining(elders = []) {
+  for (const one of elders) { consents[one.elder_id] = one.consent; jobs[one.elder_id] = one.job_id ?? jobs[one.elder_id]; }
+  showConsent(); following = null;
+  $("bar").hidden = $("cancel").hidden = true; $("trainwords").textContent = ""; $("stages").replaceChildren();
+  if (jobs[elder()]) follow(jobs[elder()]);
+}
+
+function showConsent() {
   const given = consents[elder()];
   $("consentform").hidden = true; $("consented").hidden = !given;
   $("consentwords").textContent = given ? words().consented(given.by) : "";
@@ -17,6 +24,7 @@ $("answerform").addEventListener("submit", async event => {
     const { added, total, personal } = await post(`/elders/${elder()}/answers`, { question: $("question").value, answer: $("answer").value });
     $("saved").textContent = (added ? words().saved(total) : words().dup) + (personal ? words().personal : "");
     $("question").value = ""; $("answer").value = "";
+    if (!following) $("trainwords").textContent = "";  // there are more now than it says
   } catch (error) { $("saved").textContent = error.message; }
 });
 
@@ -45,7 +53,8 @@ $("train").addEventListener("click", async () => {
 $("consentform").addEventListener("submit", async event => {
   event.preventDefault();
   try {
-    showConsent([await put(`/elders/${elder()}/consent`, { by: $("by").value })]);
+    consents[elder()] = (await put(`/elders/${elder()}/consent`, { by: $("by").value })).consent;
+    showConsent();
     $("train").click();
   } catch (error) { $("trainwords").textContent = error.message; }
 });
@@ -53,24 +62,26 @@ $("consentform").addEventListener("submit", async event => {
 $("withdraw").addEventListener("click", async () => {
   try {
     await drop(`/elders/${elder()}/consent`);
-    showConsent([{ elder_id: elder(), consent: null }]);
+    consents[elder()] = null;
+    showConsent();
     $("trainwords").textContent = words().withdrawn;
   } catch (error) { $("trainwords").textContent = error.message; }
 });
 
-$("cancel").addEventListener("click", () => job && call(`/train/cancel/${job}`, { method: "POST" }).catch(error => { $("trainwords").textContent = error.message; }));
+$("cancel").addEventListener("click", () => call(`/train/cancel/${jobs[elder()]}`, { method: "POST" }).catch(error => { $("trainwords").textContent = error.message; }));
 
 async function follow(id) {
-  job = id; const mine = following = {};
+  jobs[elder()] = id; const mine = following = {};
   $("bar").hidden = $("cancel").hidden = false;
   while (following === mine) {
     try {
       const now = await get(`/train/progress/${id}`);
+      if (following !== mine) return;  // another elder's is looked at
       $("bar").value = now.progress;
       $("stages").replaceChildren(...now.stages.map(stage => make("li", { className: stage.state, text: (words().stages[stage.name] ?? stage.name) + (stage.seconds ? ` ${stage.seconds.toFixed(1)} ${words().seconds}` : "") })));
       $("trainwords").textContent = ended(now) || underWay(now);
       if (now.status === "completed") dispatchEvent(new CustomEvent("model"));
-      if (["completed", "failed", "cancelled"].includes(now.status)) { $("cancel").hidden = true; return; }
+      if (["completed", "failed", "cancelled"].includes(now.status)) { $("cancel").hidden = true; following = null; }
     } catch (error) { $("trainwords").textContent = error.message; }
     await new Promise(wake => setTimeout(wake, 1000));
   }

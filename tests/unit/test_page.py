@@ -14,7 +14,7 @@ from kernel.evaluation import ARMS
 from kernel.left_brain_pipeline import PIPELINES
 from modelserver.cli.words import read_sentences
 from modelserver.schemas.biography import BiographyOut
-from modelserver.schemas.elders import AnswerOut
+from modelserver.schemas.elders import AnswerOut, ElderOut
 from modelserver.schemas.graph import HappeningOut, RelativeOut
 from modelserver.schemas.models import ModelOut
 from tests.unit.test_api import House
@@ -66,6 +66,25 @@ def test_the_page_says_in_its_own_words_what_to_press(language: str) -> None:
 def test_a_family_without_an_elder_is_shown_the_form_that_adds_one() -> None:
     assert re.search(r'if \(!elders\.length\) \{ \$\("newcomer"\)\.hidden = false;', CODE)
     assert 'post("/elders", { elder_id:' in CODE
+
+
+def test_what_is_hidden_is_not_shown_because_its_kind_is_laid_out() -> None:
+    for style in (_read(PAGES / "page.css"), _read(PAGES / "companion.html")):
+        assert "[hidden] { display: none !important; }" in style
+
+
+def test_a_training_that_is_under_way_is_followed_without_a_click_and_only_under_its_own_elder() -> None:
+    teach, shown = _read(PAGES / "teach.js"), CODE.partition("export function showTraining")[2].partition("\n}\n")[0]
+    assert shown.index("following = null") < shown.index("if (jobs[elder()]) follow(jobs[elder()])")
+    assert "one.job_id" in shown and "if (following !== mine) return;" in teach
+    assert CODE.count("showTraining(") == 4  # where it is written, at the door, for another elder, in another language
+    assert "job_id" in ElderOut.model_fields
+
+
+def test_the_questions_that_are_offered_are_those_that_the_elder_answered() -> None:
+    offered = CODE.partition("async function offerOpenings")[2].partition("\n}\n")[0]
+    assert "/answers?limit=" in offered and "one.question" in offered
+    assert {"question"} <= AnswerOut.model_fields.keys()
 
 
 def test_the_live_talk_is_a_link_away_and_no_key_stands_in_it() -> None:
