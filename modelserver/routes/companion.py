@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 _HELLO_SECONDS = 10.0
 _PAGE = Path(__file__).parent.parent / "pages" / "companion.html"
 _POLICY = (
-    "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; img-src data:; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
 
