@@ -10,6 +10,7 @@ from kernel.errors import MadeNotFound
 from kernel.memory import collect_memories
 
 if TYPE_CHECKING:
+    from kernel.bio import Bio
     from kernel.graph import EntityGraph
     from kernel.ids import MemoryId
     from kernel.memory import Answer, Memories, Memory
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from kernel.topic import Topics
 
 _Resting = TypeVar("_Resting", "Sample", "PreferencePair")
-Kind = Literal["answer", "memory", "note", "topic", "shade", "entity", "relationship", "sample", "pair"]
+Kind = Literal[
+    "answer", "memory", "note", "topic", "shade", "biography", "entity", "relationship", "community", "sample", "pair"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """Something that was made, in a line. Notes, topics and what the graph holds go by their names."""
+    """Something that was made, in a line. What is neither a sample nor a pair goes by its name."""
 
     kind: Kind
     id: str
@@ -49,6 +52,7 @@ class Life:
     memories: Memories
     notes: Notes
     topics: Topics
+    bio: Bio | None  #: None where it was written with the words of more than is told
     graph: EntityGraph
     samples: Samples
     pairs: Pairs
@@ -64,6 +68,7 @@ class Life:
             memories=replace(self.memories, items=tuple(one for one in self.memories.items if one.id in memories)),
             notes=self.notes.of(memories),
             topics=self.topics.told_in(memories),
+            bio=self.bio if self.bio and memories.issuperset(self.bio.memory_ids) else None,
             graph=self.graph.told_in(memories),
             samples=replace(self.samples, items=kept(self.samples.items)),
             pairs=replace(self.pairs, items=kept(self.pairs.items)),
@@ -105,11 +110,16 @@ def _made(life: Life) -> Iterator[Made]:
         yield Made(kind="topic", id=topic.name, text=", ".join(topic.keywords), memory_ids=topic.memory_ids)
     for shade in life.topics.shades:
         yield Made(kind="shade", id=shade.name, text=shade.name, memory_ids=shade.memory_ids)
+    if life.bio:
+        yield Made(kind="biography", id="biography", text=life.bio.third_person, memory_ids=life.bio.memory_ids)
     for entity in life.graph.entities:
         yield Made(kind="entity", id=entity.title, text=entity.description, memory_ids=entity.memory_ids)
     for one in life.graph.relationships:
         names = f"{one.source} - {one.target}"
         yield Made(kind="relationship", id=names, text=one.description, memory_ids=one.memory_ids)
+    for community in life.graph.communities:
+        names = ", ".join(community.titles)
+        yield Made(kind="community", id=f"{community.level}: {names}", text=names, memory_ids=community.memory_ids)
     for sample in life.samples.items:
         text = f"{_asked(sample.prompt)}\n-> {sample.completion}"
         yield Made(kind="sample", id=sample.id, text=text, memory_ids=sample.memory_ids)

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from kernel.bio import Bio
 from kernel.errors import MadeNotFound
 from kernel.graph import EntityGraph
 from kernel.ids import ElderId, TenantId, elder_id
@@ -52,6 +53,7 @@ def _life(services: Services, tenant: TenantId, elder: ElderId, thing: str) -> L
         memories=load("collect_memories", Memories),
         notes=load("write_notes", Notes),
         topics=load("find_topics", Topics),
+        bio=load("write_bio", Bio),
         graph=load("index_graph", EntityGraph),
         samples=load("make_samples", Samples),
         pairs=load("make_pairs", Pairs),

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from kernel.bio import Bio
 from kernel.errors import MadeNotFound
-from kernel.graph import Entity, EntityGraph, EntityType
+from kernel.graph import Community, Entity, EntityGraph, EntityType
 from kernel.ids import MemoryId
 from kernel.memory import LONGEST, Answer, collect_memories
 from kernel.note import Note, Notes
@@ -55,10 +56,12 @@ LIFE = Life(
         ),
     ),
     topics=Topics(items=(Topic(name="harbour", keywords=("boat",), memory_ids=(BIRTH.id, ROWED.id)),), shades=()),
+    bio=Bio(elder_name="Ann", first_person="", second_person="", third_person="Born by the harbour, she rowed.",
+            memory_ids=(BIRTH.id, ROWED.id)),
     graph=EntityGraph(
         entities=(Entity(title="DUNMORE", type=EntityType.PLACE, description="", memory_ids=(BIRTH.id,)),),
         relationships=(),
-        communities=(),
+        communities=(Community(level=0, titles=("DUNMORE", "HARBOUR"), memory_ids=(BIRTH.id,)),),
     ),
     samples=Samples(items=(BORN, REFUSED)),
     pairs=Pairs(items=(PAIR,), ties_dropped=0),
@@ -68,14 +71,16 @@ LIFE = Life(
 def test_a_memory_leads_to_all_that_was_made_of_it() -> None:
     origin = why(LIFE, BIRTH.id)
     assert origin.memories == (BIRTH,)
-    assert [made.id for made in origin.made] == ["Note 0", "harbour", "DUNMORE", BORN.id, PAIR.id]
+    assert [made.id for made in origin.made] == [
+        "Note 0", "harbour", "biography", "DUNMORE", "0: DUNMORE, HARBOUR", BORN.id, PAIR.id
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("thing", [BORN.id, PAIR.id])
 def test_a_sample_and_a_pair_lead_to_their_memory_and_not_to_themselves(thing: str) -> None:
     origin = why(LIFE, thing)
     assert origin.memories == (BIRTH,)
-    assert thing not in {made.id for made in origin.made} and len(origin.made) == 4
+    assert thing not in {made.id for made in origin.made} and len(origin.made) == 6
 
 
 def test_a_long_answer_leads_to_each_of_its_memories() -> None:
@@ -102,7 +107,7 @@ def test_of_what_was_taken_back_nothing_is_left_nor_of_what_rests_on_it_too() ->
     for gone in (BIRTH.id, BORN.id, PAIR.id):
         with pytest.raises(MadeNotFound):
             why(left, gone)
-    assert [made.id for made in why(left, ROWED.id).made] == ["Note 1"]  # the topic was named after both
+    assert [made.id for made in why(left, ROWED.id).made] == ["Note 1"]  # topic and biography were made of both
     assert why(left, REFUSED.id).memories == ()
 
 
