@@ -51,7 +51,7 @@ export async function ask(message) {
         showUnder(bubble, { ...data, question: message, answer: data.response });
         if (here.member && !data.conversation_id) bubble.append(make("p", { className: "under note", text: words().notkept }));
         if (data.conversation_id && data.conversation_id !== talk) { open = data.conversation_id; }
-        if (here.member) await listTalks();
+        if (here.member) await listTalks().catch(complain);  // the answer is there, whatever becomes of the list
       }
       bubble.scrollIntoView({ block: "end" });
     }

@@ -8,7 +8,8 @@ let following = null;
 export function showTraining(elders = []) {
   for (const one of elders) { consents[one.elder_id] = one.consent; jobs[one.elder_id] = one.job_id ?? jobs[one.elder_id]; }
   showConsent(); following = null;
-  $("bar").hidden = $("cancel").hidden = true; $("trainwords").textContent = ""; $("stages").replaceChildren();
+  $("bar").hidden = $("cancel").hidden = true; $("stages").replaceChildren();
+  for (const id of ["trainwords", "saved", "uploaded"]) $(id).textContent = "";
   if (jobs[elder()]) follow(jobs[elder()]);
 }
 
@@ -42,10 +43,14 @@ $("fileform").addEventListener("submit", async event => {
 });
 
 $("train").addEventListener("click", async () => {
-  try { follow((await post("/train/start", { elder_id: elder(), elder_name: "", force_retrain: false })).job_id); }
-  catch (error) {
+  const whose = elder();
+  try {
+    jobs[whose] = (await post("/train/start", { elder_id: whose, elder_name: "", force_retrain: false })).job_id;
+    if (whose === elder()) follow(jobs[whose]);
+  } catch (error) {
+    if (whose !== elder()) return;
     $("trainwords").textContent = error.message;
-    if (error.code === "job_running") follow(error.details.job_id);
+    if (error.code === "job_running") follow(jobs[whose] = error.details.job_id);
     if (error.code === "consent_missing") { $("trainwords").textContent = ""; $("consentform").hidden = false; $("by").focus(); }
   }
 });
@@ -71,7 +76,7 @@ $("withdraw").addEventListener("click", async () => {
 $("cancel").addEventListener("click", () => call(`/train/cancel/${jobs[elder()]}`, { method: "POST" }).catch(error => { $("trainwords").textContent = error.message; }));
 
 async function follow(id) {
-  jobs[elder()] = id; const mine = following = {};
+  const mine = following = {};
   $("bar").hidden = $("cancel").hidden = false;
   while (following === mine) {
     try {
@@ -82,7 +87,11 @@ async function follow(id) {
       $("trainwords").textContent = ended(now) || underWay(now);
       if (now.status === "completed") dispatchEvent(new CustomEvent("model"));
       if (["completed", "failed", "cancelled"].includes(now.status)) { $("cancel").hidden = true; following = null; }
-    } catch (error) { $("trainwords").textContent = error.message; }
+    } catch (error) {
+      if (following !== mine) return;
+      $("trainwords").textContent = error.message;
+      if (error.status === 404) { $("bar").hidden = $("cancel").hidden = true; following = null; }  // it went with its elder
+    }
     await new Promise(wake => setTimeout(wake, 1000));
   }
 }
