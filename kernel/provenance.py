@@ -11,6 +11,7 @@ from kernel.memory import collect_memories
 
 if TYPE_CHECKING:
     from kernel.bio import Bio
+    from kernel.conversation import Turn
     from kernel.graph import EntityGraph
     from kernel.ids import MemoryId
     from kernel.memory import Answer, Memories, Memory
@@ -19,15 +20,26 @@ if TYPE_CHECKING:
     from kernel.sample import Message, Sample, Samples
     from kernel.topic import Topics
 
-_Resting = TypeVar("_Resting", "Sample", "PreferencePair")
+_Resting = TypeVar("_Resting", "Sample", "PreferencePair", "Turn")
 Kind = Literal[
-    "answer", "memory", "note", "topic", "shade", "biography", "entity", "relationship", "community", "sample", "pair"
+    "answer",
+    "memory",
+    "note",
+    "topic",
+    "shade",
+    "biography",
+    "entity",
+    "relationship",
+    "community",
+    "sample",
+    "pair",
+    "turn",
 ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """Something that was made, in a line. What is neither a sample nor a pair goes by its name."""
+    """Something that was made, in a line. Samples, pairs and turns have ids, the others go by their names."""
 
     kind: Kind
     id: str
@@ -46,7 +58,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Life:
-    """What one version was made of."""
+    """What was made of an elder's memories: in the training of one version, and in the family's talks."""
 
     answers: Sequence[Answer]
     memories: Memories
@@ -56,9 +68,10 @@ class Life:
     graph: EntityGraph
     samples: Samples
     pairs: Pairs
+    turns: Sequence[Turn]
 
     def told_in(self, memories: frozenset[MemoryId]) -> Life:
-        """What rests on these memories alone: a sample is written with the words of all of its own."""
+        """What rests on these memories alone: a sample is written with the words of all of its own, as a turn is."""
 
         def kept(made: Iterable[_Resting]) -> tuple[_Resting, ...]:
             return tuple(one for one in made if memories.issuperset(one.memory_ids))
@@ -72,11 +85,12 @@ class Life:
             graph=self.graph.told_in(memories),
             samples=replace(self.samples, items=kept(self.samples.items)),
             pairs=replace(self.pairs, items=kept(self.pairs.items)),
+            turns=kept(self.turns),
         )
 
 
 def why(life: Life, thing: str) -> Origin:
-    """`thing`: the id of an answer, a memory, a sample or a pair. Raises MadeNotFound."""
+    """`thing`: the id of an answer, a memory, a sample, a pair or a turn. Raises MadeNotFound."""
     made = list(_made(life))
     found = _told(life, thing) or next((one for one in made if one.id == thing), None)
     if found is None:
@@ -126,6 +140,9 @@ def _made(life: Life) -> Iterator[Made]:
     for pair in life.pairs.items:
         text = f"{_asked(pair.prompt)}\n-> {pair.chosen}\nnot: {pair.rejected}"
         yield Made(kind="pair", id=pair.id, text=text, memory_ids=pair.memory_ids)
+    for turn in life.turns:
+        text = f"{turn.question}\n-> {turn.answer}"
+        yield Made(kind="turn", id=turn.id, text=text, memory_ids=turn.memory_ids)
 
 
 def _asked(prompt: Sequence[Message]) -> str:

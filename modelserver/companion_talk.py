@@ -403,6 +403,7 @@ class Talk:
             generated_by="ai",
             engine=companion.name if companion else "",
             conversation_id=kept or None,
+            turn_id=turn.id if kept else None,
         )
 
     @property

@@ -81,7 +81,9 @@ class Talk:
             self._say("chat.memories", ids=", ".join(ids))
         else:
             self._say("chat.no_memories")
-        if self.member and not done.get("conversation_id"):
+        if done.get("turn_id"):
+            self._say("chat.kept", id=done["turn_id"])
+        elif self.member and not done.get("conversation_id"):
             self._say("chat.not_kept")
         self.conversation = done.get("conversation_id") or self.conversation
 

@@ -100,8 +100,9 @@ def ask(client: CompanionClient, *, out: Path | None, console: Console, words: W
             continue
         rate = frame.get("sample_rate", rate)
         _show(frame, console, words)
-        if frame["type"] == "done" and client.is_to_be_kept and not frame["conversation_id"]:
-            console.print(words("chat.not_kept"), style="dim", markup=False, highlight=False)
+        if frame["type"] == "done" and client.is_to_be_kept:
+            told = words("chat.kept", id=frame["turn_id"]) if frame["turn_id"] else words("chat.not_kept")
+            console.print(told, style="dim", markup=False, highlight=False)
     if out is not None and samples:
         try:
             out.write_bytes(write_wav(Sound(samples=bytes(samples), rate=rate)))

@@ -70,7 +70,7 @@ async def _answer(services: Services, tenant: TenantId, ready: _Chat) -> ChatOut
 
 def _said(services: Services, thread: Thread | None, asked: Asked, text: str) -> ChatOut:
     """The whole answer, kept. One that cannot be kept is given all the same, and names no conversation."""
-    is_kept = False
+    kept: Turn | None = None
     if thread:
         turn = Turn(
             id=new_turn_id(),
@@ -81,7 +81,7 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
             is_refused=bool(asked.refusal),
             asked_at=services.clock(),
         )
-        is_kept = keep(services, thread, turn)
+        kept = turn if keep(services, thread, turn) else None
     return ChatOut(
         elder_id=asked.version.elder,
         response=text,
@@ -91,7 +91,8 @@ def _said(services: Services, thread: Thread | None, asked: Asked, text: str) ->
             EvidenceOut(memory_id=one.memory_id, words=list(one.words)) for one in evidence_of(text, asked.memories)
         ],
         refused=bool(asked.refusal),
-        conversation_id=thread.id if thread and is_kept else None,
+        conversation_id=thread.id if thread and kept else None,
+        turn_id=kept.id if kept else None,
         model=asked.version.tag,
     )
 

@@ -95,6 +95,7 @@ def _turn(
     given = [memories[id] for id in turn.memory_ids if id in memories]
     feedback = said.get(feedback_id(conversation.member, turn.question, turn.answer))
     return TurnOut(
+        turn_id=turn.id,
         question=turn.question,
         answer=turn.answer,
         memory_ids=list(turn.memory_ids),

@@ -41,5 +41,6 @@ class ChatOut(BaseModel):
     evidence: list[EvidenceOut]
     refused: bool  #: strict, and no memory was surely meant
     conversation_id: str | None  #: where it is kept; None where it is not
+    turn_id: str | None  #: as what it is kept, for /provenance
     model: str
     generated_by_ai: bool = True

@@ -23,6 +23,7 @@ class ConversationsOut(BaseModel):
 
 
 class TurnOut(BaseModel):
+    turn_id: str
     question: str
     answer: str
     memory_ids: list[str]

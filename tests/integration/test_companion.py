@@ -27,6 +27,7 @@ from config.companion_config import read_companion
 from config.config_loader import ConfigLoader
 from config.settings import ROOT, read_settings
 from kernel.errors import HeirloomError
+from kernel.ids import ElderId
 from kernel.speech import Sound, read_wav, write_wav
 from modelserver.cli.account import Account
 from modelserver.cli.companion import CompanionClient, ask
@@ -205,11 +206,14 @@ def test_a_talk_under_a_name_goes_on_after_a_new_connection_and_what_is_not_kept
             client.say(question)
             conversation = list(client.answer())[-1]["conversation_id"]
     assert [turn.content for turn in companion.asked[1].history] == ["Where did you grow up?", "你好！再见。"]
-    monkeypatch.setattr(home.house.services.conversations, "add_turn", lambda *_: False)
     client = CompanionClient(home.account, ELDER, language="en", conversation=conversation)
     with closing(client):
-        client.say("And now?")
-        ask(client, out=None, console=Console(file=shown, width=500), words=Words("en"))
+        for question in ("And now?", "And then?"):
+            client.say(question)
+            ask(client, out=None, console=Console(file=shown, width=500), words=Words("en"))
+            monkeypatch.setattr(home.house.services.conversations, "add_turn", lambda *_: False)
+    [talk] = home.house.services.conversations.whole(home.house.tenant, ElderId(ELDER))
+    assert f"kept as {talk.turns[-1].id}\n" in shown.getvalue()
     assert "This answer was not kept." in shown.getvalue()
 
 

@@ -18,7 +18,7 @@ from kernel.bio import Bio
 from kernel.errors import ContextTooLong, EngineUnavailable, QueueUnavailable, StoreUnavailable, Unauthorized
 from kernel.evaluation import ArmScore
 from kernel.graph import Community, Entity, EntityGraph, EntityType
-from kernel.ids import ElderId, JobId, TenantId, memory_id, model_name
+from kernel.ids import ConversationId, ElderId, JobId, TenantId, TurnId, memory_id, model_name
 from kernel.job import Job, JobStatus, Step
 from kernel.language_model import Call, Reply, Schema, Task
 from kernel.memory import collect_memories
@@ -457,6 +457,41 @@ def test_what_was_taken_back_is_nowhere_in_what_the_model_was_made_of(house: Hou
     [gone] = house.client.get(f"/provenance/{ELDER}/{first.id}").json()["memories"]
     house.client.delete(f"/elders/{ELDER}/answers/{first.id}")
     assert house.client.get(f"/provenance/{ELDER}/{gone['id']}").json()["error"]["code"] == "made_not_found"
+
+
+def test_a_turn_leads_to_what_it_was_given_and_a_memory_told_since_the_training_to_the_turn(house: House) -> None:
+    trained(house)
+    told = {"question": "猫？", "answer": "那只橘猫叫阿福，冬天总睡在灶台边上。"}
+    house.client.post(f"/elders/{ELDER}/answers", json=told)
+    asked = {"elder_id": ELDER, "message": "那只橘猫叫什么名字？", "member": "Mia"}
+    said = house.client.post("/chat", json=asked).json()
+    [turn] = house.client.get(f"/conversations/{said['conversation_id']}").json()["turns"]
+    assert turn["turn_id"] == said["turn_id"]
+    cat = memory_id(**told)
+    found = house.client.get(f"/provenance/{ELDER}/{said['turn_id']}")
+    assert {one["id"] for one in found.json()["memories"]} == set(said["memory_ids"]) and cat in said["memory_ids"]
+    assert found.headers["X-Generated-By"] == "AI"
+    [made] = house.client.get(f"/provenance/{ELDER}/{cat}").json()["made"]
+    assert (made["kind"], made["id"]) == ("turn", said["turn_id"])
+    assert made["text"] == f"{asked['message']}\n-> {said['response']}"
+    answers = house.services.elders.answers(house.tenant, ElderId(ELDER))
+    house.client.delete(f"/elders/{ELDER}/answers/{answers[-1].id}")
+    for gone in (cat, said["turn_id"]):
+        assert house.client.get(f"/provenance/{ELDER}/{gone}").json()["error"]["code"] == "made_not_found"
+
+
+def test_a_turn_is_told_to_its_own_family_alone_and_of_its_own_elder_alone(house: House) -> None:
+    trained(house)
+    said = house.client.post("/chat", json={"elder_id": ELDER, "message": "q", "member": "Mia"}).json()
+    talk = house.services.conversations.get(house.tenant, said["conversation_id"])
+    [own] = talk.turns
+    for number, (tenant, elder) in enumerate([(TenantId("another"), ELDER), (house.tenant, "OTHER")]):
+        turn = replace(own, id=TurnId(f"u_{number}"))
+        other = replace(talk, id=ConversationId(f"c_{number}"), elder=ElderId(elder), turns=(turn,))
+        house.services.conversations.add(tenant, other)
+        answer = house.client.get(f"/provenance/{ELDER}/{turn.id}")
+        assert answer.json()["error"]["code"] == "made_not_found"
+    assert house.client.get(f"/provenance/{ELDER}/{own.id}").status_code == 200
 
 
 def test_an_elder_without_a_model_and_no_elder_have_no_graph(house: House) -> None:

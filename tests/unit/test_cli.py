@@ -301,8 +301,12 @@ def test_why_tells_the_memories_and_what_they_became(run: Run) -> None:
     code, out, _ = run("why", "E1", "s_1", handler=answers(200, origin))
     assert code == 0
     assert "m_1: I was born in Dunmore." in out and "topic" in out and "[birth], village" in out
-    code, out, _ = run("why", "E1", "s_2", handler=answers(200, origin | {"memories": [], "made": []}))
-    assert "no memory" in out
+    nothing = origin | {"memories": [], "made": []}
+    code, out, _ = run("why", "E1", "s_2", handler=answers(200, nothing))
+    assert "no memory: it teaches" in out
+    turn = {"kind": "turn", "id": "u_1", "text": "q\n-> a", "memory_ids": []}
+    code, out, _ = run("why", "E1", "u_1", handler=answers(200, nothing | {"thing": turn, "made": [turn]}))
+    assert "This answer was given no memory." in out and "in a talk, by AI" in out
 
 
 def test_biography_tells_the_life_and_what_it_is_about(run: Run) -> None:
@@ -383,7 +387,7 @@ def test_chat_streams_the_answer_and_shows_its_memories(run: Run) -> None:
 
 def _talking(asked: list[dict[str, Any]], **done: object) -> Handler:
     """Answers every question, and knows one conversation."""
-    said = {"memory_ids": [], "response": "No.", "conversation_id": "c_1"} | done
+    said = {"memory_ids": [], "response": "No.", "conversation_id": "c_1", "turn_id": "u_1"} | done
 
     def handler(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/conversations":
@@ -404,19 +408,20 @@ def test_a_talk_is_kept_under_a_members_name_and_goes_on(run: Run, monkeypatch: 
     assert [(one["member"], one.get("conversation_id")) for one in asked] == [("Mia", None), ("Mia", "c_1")]
     code, out, _ = run("chat", "E1", "q", "--member", "Mia", "--continue", "--strict", handler=_talking(asked))
     assert (code, asked[-1]["conversation_id"], asked[-1]["strict"]) == (0, "c_0", True)
-    assert "Going on with: The [red] boat?" in out
+    assert "Going on with: The [red] boat?" in out and "kept as u_1\n" in out
 
 
 def test_a_plain_question_is_sent_as_it_always_was(run: Run) -> None:
     asked: list[dict[str, Any]] = []
-    run("chat", "E1", "q", handler=_talking(asked, conversation_id=None))
+    run("chat", "E1", "q", handler=_talking(asked, conversation_id=None, turn_id=None))
     assert asked == [{"elder_id": "E1", "message": "q", "conversation_history": [], "stream": True}]
 
 
 def test_what_cannot_be_continued_or_kept_says_so(run: Run) -> None:
     code, _, err = run("chat", "E1", "q", "--continue", handler=_talking([]))
     assert code == 1 and "--member NAME" in err
-    _, out, _ = run("chat", "E1", "q", "--member", "Jo", "--continue", handler=_talking([], conversation_id=None))
+    lost = {"conversation_id": None, "turn_id": None}
+    _, out, _ = run("chat", "E1", "q", "--member", "Jo", "--continue", handler=_talking([], **lost))
     assert "no talk of Jo with E1" in out and "This answer was not kept." in out
     _, out, _ = run("chat", "E1", "q", "--strict", handler=_talking([], refused=True))
     assert "nothing was generated" in out

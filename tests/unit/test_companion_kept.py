@@ -59,11 +59,13 @@ def test_a_talk_under_a_members_name_is_kept_with_its_title_and_its_memories(roo
     assert (one["question"], one["answer"], one["model"]) == ("第1个村子在哪里？", "你好！再见。", "scripted-14b")
     assert one["memory_ids"] == first["memory_ids"] and len(one["memory_ids"]) == 1
     assert two["question"] == "后来呢？"
+    assert [one["turn_id"], two["turn_id"]] == [first["turn_id"], second["turn_id"]] and one["turn_id"][:2] == "u_"
 
 
 def test_a_talk_without_a_member_is_kept_nowhere(room: Room) -> None:
     with room.connected() as talk:
-        assert said(talk, "你好")["conversation_id"] is None
+        done = said(talk, "你好")
+        assert (done["conversation_id"], done["turn_id"]) == (None, None)
         said(talk, "后来呢？")
     assert told(room.companion.asked[-1].history) == ["你好", "[开心] 你好！再见。"]
     assert talks(room.house) == []

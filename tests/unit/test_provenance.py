@@ -1,13 +1,15 @@
 """Everything that was made leads to its memories, and a memory to everything made of it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from kernel.bio import Bio
+from kernel.conversation import Turn
 from kernel.errors import MadeNotFound
 from kernel.graph import Community, Entity, EntityGraph, EntityType
-from kernel.ids import MemoryId
+from kernel.ids import MemoryId, TurnId
 from kernel.memory import LONGEST, Answer, collect_memories
 from kernel.note import Note, Notes
 from kernel.pair import Pairs, PreferencePair, Verdict
@@ -42,6 +44,11 @@ PAIR = PreferencePair(
     verdict=Verdict(chosen_score=1.0, rejected_score=0.0, reason="invents"),
     memory_ids=(BIRTH.id,),
 )
+TURN = Turn(
+    id=TurnId("u_1"), question="Where, Gran?", answer="In Dunmore.", memory_ids=(BIRTH.id,), model="v1",
+    asked_at=datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+BY_ITSELF = replace(TURN, id=TurnId("u_2"), answer="Good morning.", memory_ids=())
 LIFE = Life(
     answers=ANSWERS,
     memories=MEMORIES,
@@ -65,6 +72,7 @@ LIFE = Life(
     ),
     samples=Samples(items=(BORN, REFUSED)),
     pairs=Pairs(items=(PAIR,), ties_dropped=0),
+    turns=(TURN, BY_ITSELF),
 )  # fmt: skip
 
 
@@ -72,15 +80,15 @@ def test_a_memory_leads_to_all_that_was_made_of_it() -> None:
     origin = why(LIFE, BIRTH.id)
     assert origin.memories == (BIRTH,)
     assert [made.id for made in origin.made] == [
-        "Note 0", "harbour", "biography", "DUNMORE", "0: DUNMORE, HARBOUR", BORN.id, PAIR.id
+        "Note 0", "harbour", "biography", "DUNMORE", "0: DUNMORE, HARBOUR", BORN.id, PAIR.id, TURN.id
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("thing", [BORN.id, PAIR.id])
-def test_a_sample_and_a_pair_lead_to_their_memory_and_not_to_themselves(thing: str) -> None:
+@pytest.mark.parametrize("thing", [BORN.id, PAIR.id, TURN.id])
+def test_a_sample_a_pair_and_a_turn_lead_to_their_memory_and_not_to_themselves(thing: str) -> None:
     origin = why(LIFE, thing)
     assert origin.memories == (BIRTH,)
-    assert thing not in {made.id for made in origin.made} and len(origin.made) == 6
+    assert thing not in {made.id for made in origin.made} and len(origin.made) == 7
 
 
 def test_a_long_answer_leads_to_each_of_its_memories() -> None:
@@ -97,14 +105,15 @@ def test_an_answer_of_many_lines_leads_to_its_memories_and_a_short_one_to_its_ow
     assert [memory.text for memory in why(life, short.id).memories] == ["In Dunmore"]
 
 
-def test_a_refusal_came_from_no_memory_and_nothing_else_did() -> None:
-    origin = why(LIFE, REFUSED.id)
+@pytest.mark.parametrize("thing", [REFUSED.id, BY_ITSELF.id])
+def test_a_refusal_and_an_answer_that_was_given_nothing_came_from_no_memory(thing: str) -> None:
+    origin = why(LIFE, thing)
     assert (origin.memories, origin.made) == ((), ())
 
 
 def test_of_what_was_taken_back_nothing_is_left_nor_of_what_rests_on_it_too() -> None:
     left = LIFE.told_in(frozenset(memory.id for memory in MEMORIES.items if memory != BIRTH))
-    for gone in (BIRTH.id, BORN.id, PAIR.id):
+    for gone in (BIRTH.id, BORN.id, PAIR.id, TURN.id):
         with pytest.raises(MadeNotFound):
             why(left, gone)
     assert [made.id for made in why(left, ROWED.id).made] == ["Note 1"]  # topic and biography were made of both

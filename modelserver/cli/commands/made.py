@@ -16,7 +16,7 @@ def why(context: typer.Context, elder: ElderArgument, thing: Annotated[str, type
     for memory in origin["memories"]:
         shell.say("why.memory", id=memory["id"], text=memory["text"])
     if not origin["memories"]:
-        shell.say("why.no_memory")
+        shell.say("why.no_memory_shown" if origin["thing"]["kind"] == "turn" else "why.no_memory")
     shell.console.print(made_table(origin["made"], shell.words))
 
 
